@@ -15,10 +15,11 @@ export const WIRE_VERSION = 1;
 export const SEALED_CONTENT_TYPE = 'application/x-munge';
 
 /**
- * Payload limit of one sealed batch in bytes, checked on both sides. munged refuses payloads over 1 MiB
- * (MUNGE_MAXIMUM_REQ_LEN), so agents split before that.
+ * Payload limit of one sealed batch in bytes, checked on both sides; agents split before it. munged takes
+ * messages up to 1 MiB (MUNGE_MAXIMUM_REQ_LEN), and the credential is the payload in base64: 4/3 of 704 KiB
+ * and its header stay below that even where nothing can be compressed.
  */
-export const MAX_BATCH_BYTES = 768 * 1024;
+export const MAX_BATCH_BYTES = 704 * 1024;
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const text = (max: number) => v.pipe(v.string(), v.maxLength(max));
@@ -132,4 +133,7 @@ export const batchSchema = v.strictObject({
 export type Batch = v.InferOutput<typeof batchSchema>;
 
 /** Answer to a batch. `duplicate` is a success: the batch was booked before. */
-export type BatchAnswer = { readonly status: 'booked' | 'duplicate'; readonly sequence: number };
+export interface BatchAnswer {
+  readonly status: 'booked' | 'duplicate';
+  readonly sequence: number;
+}
