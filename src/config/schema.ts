@@ -1,0 +1,201 @@
+/** The one schema of the configuration file: every key with its meaning, its kind of value and its default. */
+import { hostname } from 'node:os';
+import * as v from 'valibot';
+import { DEFAULT_CONTROLLER } from './address.js';
+import { METER_NAMES } from './types.js';
+import {
+  databaseUrl,
+  duration,
+  hostList,
+  key,
+  list,
+  listenAddress,
+  name,
+  named,
+  path,
+  power,
+  pue,
+  rateHz,
+  serviceAddress,
+  size,
+  table,
+  tcpAddress,
+  user,
+  word,
+  zone,
+} from './values.js';
+
+const { optional } = v;
+
+/** As Slurm names a node by default: the host name up to its first dot. */
+const shortHostName = (): string => hostname().split('.', 1)[0] ?? 'localhost';
+
+const place = table({
+  zone: key('Electricity zone.', optional(zone())),
+  pue: key('Power usage effectiveness.', optional(pue())),
+});
+
+export const configSchema = table({
+  cluster: key(
+    'The cluster that this machine belongs to.',
+    table({
+      name: key("Slurm's ClusterName.", name()),
+      controller: key('Where agents and commands find the controller.', optional(serviceAddress(), DEFAULT_CONTROLLER)),
+    }),
+  ),
+  agent: key(
+    'The agent, one per compute node.',
+    optional(
+      table({
+        node: key(
+          "This node's name in Slurm. Default: the host name up to its first dot.",
+          optional(name(), shortHostName),
+        ),
+        state_dir: key(
+          'Directory of the durable spool and of what the agent remembers.',
+          optional(path(), '/var/lib/wattle'),
+        ),
+        event_dir: key(
+          'Directory into which prolog and epilog write job events.',
+          optional(path(), '/var/spool/wattle/events'),
+        ),
+        run_dir: key("Directory of the agent's sockets.", optional(path(), '/run/wattle')),
+        report_interval: key(
+          'How often ledger rows are sent to the controller.',
+          optional(duration({ min: '1s', max: '1h' }), '10s'),
+        ),
+        discover_interval: key(
+          'How often control groups are searched for jobs that no hook has announced.',
+          optional(duration({ min: '100ms', max: '5min' }), '5s'),
+        ),
+        spool_max: key(
+          'Size at which the durable spool drops its oldest profile samples.',
+          optional(size({ min: '1MiB' }), '1GiB'),
+        ),
+        metrics_listen: key("Address of the agent's own /metrics. Absent: none.", optional(tcpAddress())),
+      }),
+      {},
+    ),
+  ),
+  sampler: key(
+    'The sampling thread and the meters it reads.',
+    optional(
+      table({
+        rate_hz: key('Ticks per second.', optional(rateHz(), 10)),
+        sysfs: key('Root of sysfs.', optional(path(), '/sys')),
+        procfs: key('Root of procfs.', optional(path(), '/proc')),
+        cgroup_root: key('Root of the control groups.', optional(path(), '/sys/fs/cgroup')),
+        meters: key(
+          'Meters in order of preference; of two that report the same domain the first wins.',
+          optional(list(word(METER_NAMES), 'a list of meter names'), [...METER_NAMES]),
+        ),
+        model: key(
+          'Declared power profile of a machine without counters; all that it produces is marked `estimated`. Absent: not used.',
+          optional(
+            table({
+              idle_watts: key('Power of the node with nothing to do.', power()),
+              watts_per_core: key('Power that one busy core adds.', power()),
+              gpu_watts: key('Power of all GPUs together.', optional(power(), 0)),
+              cpu_time: key(
+                "Whose CPU time drives the estimate: the whole host's, or only that under this node's own Slurm control group (several slurmd on one host).",
+                optional(word(['host', 'slurm']), 'host'),
+              ),
+            }),
+          ),
+        ),
+      }),
+      {},
+    ),
+  ),
+  ledger: key(
+    'The rows that every report is made of.',
+    optional(
+      table({
+        interval: key(
+          'Length of a ledger interval.',
+          optional(duration({ min: '1s', max: '1h', dividesHour: true }), '5min'),
+        ),
+      }),
+      {},
+    ),
+  ),
+  database: key(
+    'Where the controller keeps the ledger.',
+    optional(
+      table({
+        url: key('PostgreSQL 14 or newer. Absent: the embedded database.', optional(databaseUrl())),
+        path: key('Directory of the embedded database.', optional(path(), '/var/lib/wattle/ledger')),
+      }),
+      {},
+    ),
+  ),
+  controller: key(
+    'The controller, one per cluster.',
+    optional(
+      table({
+        listen: key(
+          'Addresses of the HTTP API.',
+          optional(list(listenAddress(), 'a list of addresses'), [DEFAULT_CONTROLLER]),
+        ),
+        agent_users: key('Users whose batches are accepted.', optional(list(user(), 'a list of users'), ['root'])),
+        operators: key("Users who see everyone's jobs.", optional(list(user(), 'a list of users'), ['root'])),
+        facts_interval: key(
+          'How often Slurm is asked for job facts.',
+          optional(duration({ min: '1s', max: '1h' }), '30s'),
+        ),
+      }),
+      {},
+    ),
+  ),
+  slurm: key(
+    "Slurm's commands.",
+    optional(
+      table({
+        bin_dir: key("Directory of Slurm's commands. Absent: PATH.", optional(path())),
+        conf: key('slurm.conf, handed to the commands as SLURM_CONF. Absent: their own search.', optional(path())),
+        accounting: key(
+          'Where job facts come from; `none` leaves what the agents saw.',
+          optional(word(['sacct', 'none']), 'sacct'),
+        ),
+      }),
+      {},
+    ),
+  ),
+  munge: key(
+    'The cluster-wide authentication service.',
+    optional(table({ socket: key("munged's socket. Absent: libmunge's default.", optional(path())) }), {}),
+  ),
+  carbon: key(
+    'From joules to grams. A node beats its partition, a partition beats the default.',
+    optional(
+      table({
+        zone: key(
+          'Electricity zone of the cluster: a country by its ISO 3166 code of two or three letters, or any zone of the table. Absent: energy without grams, unless a partition or node names its own.',
+          optional(zone()),
+        ),
+        pue: key('Power usage effectiveness: what the site draws per watt of its computers.', optional(pue(), 1)),
+        partitions: key('By partition name.', optional(named(name(), place), {})),
+        nodes: key('By node name or host list.', optional(named(hostList(), place), {})),
+      }),
+      {},
+    ),
+  ),
+  log: key(
+    'What the daemons write to standard error.',
+    optional(
+      table({
+        level: key(
+          'Least severity that is written.',
+          optional(word(['trace', 'debug', 'info', 'warn', 'error', 'fatal']), 'info'),
+        ),
+        format: key(
+          'One line per message for people, or one JSON object per line.',
+          optional(word(['text', 'json']), 'text'),
+        ),
+      }),
+      {},
+    ),
+  ),
+});
+
+export type ConfigFile = v.InferOutput<typeof configSchema>;

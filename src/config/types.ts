@@ -1,0 +1,92 @@
+/** The configuration as the rooms read it: camelCase, units in the names or in the types, frozen all through. */
+import type { DurationMs, Watts } from '../contract/index.js';
+import type { Address, TcpAddress } from './address.js';
+import type { KeyPath, Position } from './positions.js';
+
+/** A meter that the configuration can ask for. */
+export const METER_NAMES = ['rapl-powercap', 'model'] as const;
+export type MeterName = (typeof METER_NAMES)[number];
+
+/** Where the values were read, so that a later check can still name file and line. */
+export interface ConfigSource {
+  readonly path: string;
+  /** Position of a key, or of its nearest table where the key itself is absent. Keys as in the file: snake_case. */
+  readonly positionOf: (keyPath: KeyPath) => Position | undefined;
+}
+
+/** Declared power profile of a machine without counters. */
+export interface ModelConfig {
+  readonly idleWatts: Watts;
+  readonly wattsPerCore: Watts;
+  readonly gpuWatts: Watts;
+  /** `slurm`: only CPU time under this node's own Slurm control group (several slurmd on one host). */
+  readonly cpuTime: 'host' | 'slurm';
+}
+
+/** Grid area and power usage effectiveness of a partition or of some nodes; what is absent falls back. */
+export interface PlaceConfig {
+  readonly zone?: string;
+  readonly pue?: number;
+}
+
+export interface Config {
+  readonly source: ConfigSource;
+  readonly cluster: {
+    readonly name: string;
+    /** Where agents and commands find the controller. */
+    readonly controller: Address;
+  };
+  readonly agent: {
+    readonly node: string;
+    readonly stateDir: string;
+    readonly eventDir: string;
+    readonly runDir: string;
+    readonly reportIntervalMs: DurationMs;
+    readonly discoverIntervalMs: DurationMs;
+    readonly spoolMaxBytes: number;
+    readonly metricsListen?: TcpAddress;
+  };
+  readonly sampler: {
+    readonly rateHz: number;
+    readonly sysfs: string;
+    readonly procfs: string;
+    readonly cgroupRoot: string;
+    readonly meters: readonly MeterName[];
+    /** Absent: the model meter is not used. */
+    readonly model?: ModelConfig;
+  };
+  readonly ledger: {
+    /** Divides an hour. */
+    readonly intervalMs: DurationMs;
+  };
+  readonly database: {
+    /** Absent: the embedded database under `path`. May hold a password: never log it, see `redact`. */
+    readonly url?: string;
+    readonly path: string;
+  };
+  readonly controller: {
+    readonly listen: readonly Address[];
+    readonly agentUsers: readonly string[];
+    readonly operators: readonly string[];
+    readonly factsIntervalMs: DurationMs;
+  };
+  readonly slurm: {
+    readonly binDir?: string;
+    readonly conf?: string;
+    readonly accounting: 'sacct' | 'none';
+  };
+  readonly munge: { readonly socket?: string };
+  readonly carbon: {
+    /** Absent: no grams for nodes that neither their partition nor their own table places. */
+    readonly zone?: string;
+    /** Power usage effectiveness: what the site draws per watt of its computers, at least 1. */
+    readonly pue: number;
+    readonly partitions: Readonly<Record<string, PlaceConfig>>;
+    /** By host list expression, such as `n[1-2]`. */
+    readonly nodes: Readonly<Record<string, PlaceConfig>>;
+  };
+  readonly log: {
+    readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+    readonly format: 'text' | 'json';
+  };
+}
