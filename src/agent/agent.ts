@@ -1,0 +1,431 @@
+/**
+ * The agent of one node: job events and the ring go in, batches come out.
+ *
+ * One cycle at a time: read events, drain the ring, book up to a moment ago, and where it is time close the
+ * segment and spool it. What a crash may lose is what was booked since the last spooled batch; the ledger
+ * then lacks those seconds and shows it as coverage.
+ */
+import { randomUUID } from 'node:crypto';
+import { type FSWatcher, watch } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Address } from '../config/index.js';
+import { type JobEvent, messageOf } from '../contract/index.js';
+import type { Sampler } from '../sampler/index.js';
+import { type BatchHeader, packBatches } from './batches.js';
+import { BatchSpool } from './batch-spool.js';
+import { Booker } from './booker.js';
+import { SlurmCgroups, hostCpuSource } from './cgroups.js';
+import { EventSpool, type HookEvent } from './events.js';
+import { IdleFloor } from './idle-floor.js';
+import { JobGroups } from './job-groups.js';
+import { type ActiveJob, JobTable, newAccount } from './jobs.js';
+import { Shipper } from './shipper.js';
+import { type Snapshot, SnapshotReader } from './snapshot.js';
+import { StateFile } from './state.js';
+
+/** How often the ring is drained. It holds a minute, so a busy event loop loses nothing. */
+const CYCLE_MS = 1000;
+
+/**
+ * Booking stays this far behind the present: a hook's event file appears a few ms after the moment it tells
+ * of, and a window that is booked cannot be cut any more.
+ */
+const SETTLE_MS = 250;
+
+/** At more than 10 ticks per second, windows of this length are enough: the ring's values are cumulative. */
+const MIN_WINDOW_NS = 95e6;
+
+/** Batches that the spool did not take are held in memory up to this number: some hours at the default rate. */
+const MAX_HELD_BATCHES = 2000;
+
+export interface AgentOptions {
+  readonly cluster: string;
+  readonly node: string;
+  readonly controller: Address;
+  readonly stateDir: string;
+  readonly eventDir: string;
+  readonly cgroupRoot: string;
+  readonly procfs: string;
+  readonly reportIntervalMs: number;
+  readonly discoverIntervalMs: number;
+  readonly ledgerIntervalMs: number;
+  readonly spoolMaxBytes: number;
+  /** Cores of the node as Slurm counts them. */
+  readonly cores: number;
+  /** Whether this node is all of the host, or one of several slurmd on it. */
+  readonly cpuTime: 'host' | 'slurm';
+}
+
+export interface AgentLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface AgentDependencies {
+  readonly sampler: Sampler;
+  readonly monotonicNs: () => number;
+  readonly seal: (payload: Uint8Array) => Promise<string>;
+  readonly log: AgentLog;
+}
+
+/** Counters for /metrics; they only grow. */
+export interface AgentCounts {
+  events: number;
+  badEvents: number;
+  segments: number;
+  batchesSent: number;
+  batchesRefused: number;
+  batchesDropped: number;
+  spoolErrors: number;
+}
+
+export class Agent {
+  readonly counts: AgentCounts = {
+    events: 0,
+    badEvents: 0,
+    segments: 0,
+    batchesSent: 0,
+    batchesRefused: 0,
+    batchesDropped: 0,
+    spoolErrors: 0,
+  };
+
+  readonly #options: AgentOptions;
+  readonly #deps: AgentDependencies;
+  readonly #header: BatchHeader;
+  readonly #events: EventSpool;
+  readonly #spool: BatchSpool;
+  readonly #shipper: Shipper;
+  readonly #state: StateFile;
+  readonly #cgroups: SlurmCgroups;
+  readonly #jobs = new JobTable();
+  readonly #reader: SnapshotReader;
+  readonly #snapshots: Snapshot[] = [];
+  readonly #groups: JobGroups;
+
+  #bootId = '';
+  #floor = new IdleFloor();
+  #booker!: Booker;
+  #sequence = 0;
+  /** Event files that are applied but stay until the state that knows of them is on disk. */
+  readonly #appliedFiles = new Set<string>();
+  #jobEvents: JobEvent[] = [];
+  /** Serialised batches that are not on disk yet. Each keeps its sequence, so that no retry books it twice. */
+  readonly #held: string[] = [];
+  #reportDue = 0;
+  #discoverDue = 0;
+  #reportSoon = false;
+  #endPending = false;
+  #timer: NodeJS.Timeout | null = null;
+  #soonTimer: NodeJS.Timeout | null = null;
+  #soonDue = 0;
+  #watcher: FSWatcher | null = null;
+  #cycling: Promise<void> | null = null;
+  #stopped = false;
+
+  constructor(options: AgentOptions, dependencies: AgentDependencies) {
+    this.#options = options;
+    this.#deps = dependencies;
+    const { sampler, log } = dependencies;
+    this.#header = {
+      cluster: options.cluster,
+      node: options.node,
+      epoch: '',
+      domains: sampler.domains.map(({ name, kind, meter, quality }) => ({ name, kind, meter, quality })),
+    };
+    this.#events = new EventSpool(options.eventDir, options.node, (file, why) => {
+      this.counts.badEvents++;
+      log.warn({ file, why }, 'event file set aside');
+    });
+    this.#spool = new BatchSpool(join(options.stateDir, 'spool'), options.spoolMaxBytes);
+    this.#shipper = new Shipper(this.#spool, {
+      controller: options.controller,
+      seal: dependencies.seal,
+      onState: (state) => {
+        if (state.kind === 'sent') this.counts.batchesSent++;
+        else if (state.kind === 'waiting')
+          log.warn({ why: state.why, retryMs: state.retryMs }, 'controller out of reach');
+        else {
+          this.counts.batchesRefused++;
+          log.error({ why: state.why, file: state.file }, 'batch refused by the controller and kept apart');
+        }
+      },
+    });
+    this.#state = new StateFile(options.stateDir);
+    this.#cgroups = new SlurmCgroups(options.cgroupRoot, options.node, options.procfs);
+    this.#reader = new SnapshotReader(sampler.domains);
+    this.#groups = new JobGroups(this.#cgroups, this.#jobs, sampler, () => {
+      this.#soon(20, true);
+    });
+  }
+
+  /** Batches and bytes that wait for the controller. */
+  get spool(): { files: number; bytes: number; dropped: number } {
+    return this.#spool.counts;
+  }
+
+  get activeJobs(): number {
+    return this.#jobs.active.length;
+  }
+
+  async start(): Promise<void> {
+    const { options, log } = { options: this.#options, log: this.#deps.log };
+    await mkdir(options.stateDir, { recursive: true, mode: 0o700 });
+    this.#bootId = (await readFile(join(options.procfs, 'sys/kernel/random/boot_id'), 'utf8')).trim();
+    // A new epoch per start: the sequence begins at 0, and batches of earlier starts carry their own.
+    Object.assign(this.#header, { epoch: `${this.#bootId}/${randomUUID()}` });
+    await this.#spool.open();
+    await this.#events.prepare();
+
+    const saved = await this.#state.load((why) => {
+      log.error({ why }, 'saved state is damaged; jobs are found again by their control groups');
+    });
+    if (saved) this.#floor = new IdleFloor(saved.idleFloor);
+    const now = this.#deps.monotonicNs();
+    if (saved?.bootId === this.#bootId) for (const job of saved.jobs) this.#jobs.restore(job, now);
+
+    const slurmCpu = newAccount(null);
+    const nodeCpu = newAccount(null);
+    this.#groups.attach(slurmCpu, this.#cgroups.scopeCpu, now);
+    // Several slurmd on one host: each sees the whole host's CPU time, which is none of the node's own.
+    if (options.cpuTime === 'host') {
+      this.#groups.attach(nodeCpu, hostCpuSource(options.cgroupRoot, options.procfs), now);
+    }
+    this.#booker = new Booker(
+      {
+        intervalMs: options.ledgerIntervalMs,
+        cores: options.cores,
+        gpus: this.#reader.gpus,
+        hasNodeMeter: this.#reader.hasNodeMeter,
+        quality: this.#reader.quality,
+        method: this.#reader.method,
+        nodeCpu,
+        slurmCpu,
+      },
+      this.#jobs,
+      this.#floor,
+    );
+    this.#watcher = watch(this.#events.directory, { persistent: false }, () => {
+      this.#deps.sampler.forceTick();
+      this.#soon(SETTLE_MS + 20, true);
+    });
+    this.#watcher.on('error', (error) => {
+      log.warn({ why: error.message }, 'event spool is not watched any more; events are seen once a second');
+    });
+    this.#reportDue = now + options.reportIntervalMs * 1e6;
+    this.#deps.sampler.start();
+    this.#timer = setInterval(() => {
+      this.#run();
+    }, CYCLE_MS);
+    this.#shipper.wake();
+    log.info(
+      {
+        node: options.node,
+        method: this.#reader.method,
+        quality: this.#reader.quality,
+        jobs: this.#jobs.active.length,
+      },
+      'agent started',
+    );
+  }
+
+  /** Books and spools what was sampled, tries to send it within `graceMs`, and stops. */
+  async stop(graceMs = 3000): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    if (this.#timer) clearInterval(this.#timer);
+    if (this.#soonTimer) clearTimeout(this.#soonTimer);
+    this.#watcher?.close();
+    this.#groups.close();
+    await this.#cycling;
+    this.#deps.sampler.forceTick();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await this.#cycle(true);
+    this.#deps.sampler.stop();
+    await this.#shipper.stop(graceMs);
+  }
+
+  /** Runs a cycle in `delayMs` unless one is due before. @param look whether control groups may have changed */
+  #soon(delayMs: number, look: boolean): void {
+    if (look) this.#discoverDue = 0;
+    if (this.#stopped) return;
+    const due = Date.now() + delayMs;
+    if (this.#soonTimer && this.#soonDue <= due) return;
+    if (this.#soonTimer) clearTimeout(this.#soonTimer);
+    this.#soonDue = due;
+    this.#soonTimer = setTimeout(() => {
+      this.#soonTimer = null;
+      this.#run();
+    }, delayMs);
+  }
+
+  #run(): void {
+    if (this.#cycling) {
+      // What asked for this cycle may have come after the running one looked.
+      this.#soon(20, false);
+      return;
+    }
+    this.#cycling = this.#cycle(false)
+      .catch((error: unknown) => {
+        this.#deps.log.error({ why: messageOf(error) }, 'cycle failed; it is tried again');
+      })
+      .finally(() => {
+        this.#cycling = null;
+      });
+  }
+
+  async #cycle(last: boolean): Promise<void> {
+    await this.#takeEvents();
+    const now = this.#deps.monotonicNs();
+    if (now >= this.#discoverDue) {
+      this.#discoverDue = now + this.#options.discoverIntervalMs * 1e6;
+      await this.#discover(now);
+    }
+    this.#drain();
+    this.#book(last ? Infinity : now - SETTLE_MS * 1e6);
+    if (last || this.#reportSoon || now >= this.#reportDue) {
+      this.#reportSoon = false;
+      this.#reportDue = now + this.#options.reportIntervalMs * 1e6;
+      await this.#report();
+    }
+  }
+
+  async #takeEvents(): Promise<void> {
+    for (const { file, event } of await this.#events.read(this.#appliedFiles)) {
+      this.#appliedFiles.add(file);
+      this.counts.events++;
+      this.#apply(event);
+    }
+  }
+
+  #apply(event: HookEvent): void {
+    const thisBoot = event.bootId === this.#bootId;
+    const start = event.kind === 'prolog';
+    if (event.sluid !== undefined) this.#cgroups.learnSluid(event.sluid, event.jobId);
+    // Monotonic times of an earlier boot mean nothing now, and its jobs are over.
+    if (thisBoot && start) {
+      this.#jobs.start(event, this.#booker.horizonNs ?? event.monoNs);
+      this.#discoverDue = 0;
+    } else if (thisBoot) {
+      this.#jobs.end(event.jobId, event.restartCount, event.monoNs);
+    }
+    this.#reportSoon ||= !start;
+    this.#jobEvents.push({
+      kind: start ? 'start' : 'end',
+      jobId: event.jobId,
+      restartCount: event.restartCount,
+      atMs: Math.floor(event.realNs / 1e6),
+      source: 'hook',
+      ...(event.uid === undefined ? {} : { uid: event.uid }),
+      ...(event.user === undefined ? {} : { user: event.user }),
+      ...(event.account === undefined ? {} : { account: event.account }),
+      ...(event.partition === undefined ? {} : { partition: event.partition }),
+    });
+  }
+
+  async #discover(nowNs: number): Promise<void> {
+    const { found, vanished } = await this.#groups.refresh(nowNs);
+    for (const job of found) this.#tell('start', job);
+    for (const job of vanished) {
+      this.#jobs.end(job.jobId, job.restartCount, nowNs);
+      this.#tell('end', job);
+      this.#reportSoon = true;
+    }
+  }
+
+  #tell(kind: 'start' | 'end', job: ActiveJob): void {
+    this.#jobEvents.push({
+      kind,
+      jobId: job.jobId,
+      restartCount: job.restartCount,
+      atMs: Date.now(),
+      source: 'cgroup',
+    });
+  }
+
+  #drain(): void {
+    this.#deps.sampler.drain((tick) => {
+      const last = this.#snapshots.at(-1)?.monoNs ?? this.#booker.horizonNs ?? -Infinity;
+      if (tick.forced || tick.monoNs - last >= MIN_WINDOW_NS) {
+        this.#snapshots.push(this.#reader.take(tick, this.#groups.slots));
+      }
+    });
+  }
+
+  #book(untilNs: number): void {
+    let count = 0;
+    for (const snapshot of this.#snapshots) {
+      if (snapshot.monoNs > untilNs) break;
+      this.#booker.book(snapshot);
+      count++;
+    }
+    this.#snapshots.splice(0, count);
+    const horizon = this.#booker.horizonNs;
+    if (horizon === null) return;
+    for (const job of this.#jobs.retire(horizon)) this.#groups.release(job);
+    // An end that is not booked yet is reported when it is, so that the job's last joules go with it.
+    if (this.#jobs.active.some((job) => job.endMonoNs !== null)) {
+      this.#reportSoon = false;
+      this.#endPending = true;
+      this.#soon(SETTLE_MS, false);
+    } else if (this.#endPending) {
+      this.#endPending = false;
+      this.#reportSoon = true;
+    }
+  }
+
+  /** Batches on disk, then the state, then the event files go: a crash in between repeats, never loses. */
+  async #report(): Promise<void> {
+    this.#booker.closeSegment();
+    const segments = this.#booker.takeSegments();
+    const now = Date.now();
+    const batches = packBatches(this.#header, this.#sequence, now, segments, this.#jobEvents);
+    this.#jobEvents = [];
+    this.#sequence += batches.length;
+    this.counts.segments += segments.length;
+    this.#held.push(...batches);
+    try {
+      for (let json = this.#held[0]; json !== undefined; json = this.#held[0]) {
+        await this.#spool.add(json, now);
+        this.#held.shift();
+      }
+    } catch (error) {
+      this.#spoolFailed(error);
+      return;
+    }
+    await this.#save();
+    this.#shipper.wake();
+  }
+
+  #spoolFailed(error: unknown): void {
+    const excess = Math.max(0, this.#held.length - MAX_HELD_BATCHES);
+    this.#held.splice(0, excess);
+    this.counts.spoolErrors++;
+    this.counts.batchesDropped += excess;
+    this.#deps.log.error(
+      { why: messageOf(error), held: this.#held.length, dropped: excess, spool: this.#options.stateDir },
+      'the spool takes no batch: free space or mend its permissions; batches are held in memory meanwhile',
+    );
+  }
+
+  async #save(): Promise<void> {
+    try {
+      await this.#state.save({
+        version: 1,
+        bootId: this.#bootId,
+        jobs: this.#jobs.saved,
+        idleFloor: this.#floor.state,
+      });
+    } catch (error) {
+      this.counts.spoolErrors++;
+      this.#deps.log.error({ why: messageOf(error) }, 'the state was not saved; event files are kept');
+      return;
+    }
+    for (const file of this.#appliedFiles) {
+      await this.#events.remove(file);
+      this.#appliedFiles.delete(file);
+    }
+  }
+}

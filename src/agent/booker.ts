@@ -1,0 +1,240 @@
+/**
+ * Books the node's joules: takes snapshots in order, cuts each window at job events and ledger edges, splits
+ * every slice by rule `wattle-1`, and closes segments.
+ */
+import type { DomainGroup, Quality, Segment } from '../contract/index.js';
+import { type JobShare, attribute } from './attribution.js';
+import type { IdleFloor } from './idle-floor.js';
+import type { ActiveJob, CpuAccount, JobTable } from './jobs.js';
+import { OpenSegment } from './segment.js';
+import type { Snapshot } from './snapshot.js';
+
+/** A wall clock that moves this much more or less than the monotonic one was set, or the host slept. */
+const CLOCK_STEP_MS = 250;
+
+/** Wall clock against monotonic clock over one window, and rounding to milliseconds. */
+const MAX_DRIFT_MS = 2;
+
+export interface BookerOptions {
+  /** Length of a ledger interval; segments never cross its edges. */
+  readonly intervalMs: number;
+  /** Cores of the node as Slurm counts them. */
+  readonly cores: number;
+  readonly gpus: number;
+  readonly hasNodeMeter: boolean;
+  readonly quality: Quality;
+  readonly method: string;
+  /** Sampler slots of the CPU time of the whole node, and of all Slurm jobs of the node together. */
+  readonly nodeCpu: CpuAccount;
+  readonly slurmCpu: CpuAccount;
+}
+
+/** A job's CPU time in one window, and how it falls on its steps. */
+interface JobCpu {
+  readonly job: ActiveJob;
+  readonly fromNs: number;
+  readonly toNs: number;
+  cpuNs: number;
+  readonly steps: Map<string, number>;
+}
+
+/** A cumulative value at a time inside the window, as a whole number so that differences add up. */
+function interpolate(from: number, to: number, share: number): number {
+  return share >= 1 ? to : from + Math.floor((to - from) * share);
+}
+
+function reading(account: CpuAccount, snapshot: Snapshot): number {
+  if (account.slot === null || snapshot.monoNs <= account.sinceMonoNs) return NaN;
+  return snapshot.cpuNs[account.slot] ?? NaN;
+}
+
+/** CPU time since it was last booked. The first reading of an account without a base line only sets one. */
+function takeCpu(account: CpuAccount, snapshot: Snapshot): number | null {
+  const value = reading(account, snapshot);
+  if (Number.isNaN(value)) return null;
+  const booked = account.bookedNs;
+  account.bookedNs = Math.max(value, booked ?? value);
+  return booked === null ? null : Math.max(0, value - booked);
+}
+
+export class Booker {
+  readonly #options: BookerOptions;
+  readonly #jobs: JobTable;
+  readonly #floor: IdleFloor;
+  readonly #closed: Segment[] = [];
+  #open: OpenSegment | null = null;
+  #last: Snapshot | null = null;
+  #lastEndMs = 0;
+  /** Joules that package, dram and gpu saw beyond the node meter, to be taken from its next readings. */
+  #nodeDebt = 0;
+
+  constructor(options: BookerOptions, jobs: JobTable, floor: IdleFloor) {
+    this.#options = options;
+    this.#jobs = jobs;
+    this.#floor = floor;
+  }
+
+  /** Up to which monotonic time everything is booked, ns; null before the first snapshot. */
+  get horizonNs(): number | null {
+    return this.#last?.monoNs ?? null;
+  }
+
+  /** Books the window that ends with `snapshot`. Snapshots come in order of time. */
+  book(snapshot: Snapshot): void {
+    const last = this.#last;
+    this.#last = snapshot;
+    if (!last || snapshot.monoNs <= last.monoNs) return;
+
+    const elapsedMs = (snapshot.monoNs - last.monoNs) / 1e6;
+    const stepped = Math.abs(snapshot.realMs - last.realMs - elapsedMs) > CLOCK_STEP_MS;
+    if (stepped) this.closeSegment();
+    // Wall-clock times in the window count back from its end, so a step of the clock lies before it.
+    // Whole milliseconds: a slice that ends at a ledger edge must end on it, not a rounding error before it.
+    const realAt = (monoNs: number): number => Math.round(snapshot.realMs - (snapshot.monoNs - monoNs) / 1e6);
+
+    const cpu = this.#cpuOfWindow(last, snapshot);
+    const cuts = this.#cuts(last.monoNs, snapshot.monoNs, cpu.jobs, realAt);
+    let from = last.monoNs;
+    for (const to of cuts) {
+      this.#bookSlice(last, snapshot, from, to, cpu, realAt);
+      from = to;
+    }
+  }
+
+  /** Closes the open segment, so that what is booked so far can be reported. */
+  closeSegment(): void {
+    const segment = this.#open?.close(this.#options.quality, this.#options.method);
+    this.#open = null;
+    if (!segment) return;
+    this.#closed.push(segment);
+    this.#lastEndMs = segment.endMs;
+  }
+
+  /** Closed segments that nobody took yet. */
+  takeSegments(): Segment[] {
+    return this.#closed.splice(0);
+  }
+
+  #cpuOfWindow(last: Snapshot, snapshot: Snapshot): { jobs: JobCpu[]; systemNs: number } {
+    const jobs: JobCpu[] = [];
+    const unread: JobCpu[] = [];
+    for (const job of this.#jobs.active) {
+      const fromNs = Math.max(job.startMonoNs, last.monoNs);
+      const toNs = Math.min(job.endMonoNs ?? snapshot.monoNs, snapshot.monoNs);
+      if (toNs <= fromNs) continue;
+      const cpuNs = takeCpu(job.cpu, snapshot);
+      const entry: JobCpu = { job, fromNs, toNs, cpuNs: cpuNs ?? 0, steps: new Map() };
+      for (const [step, account] of job.steps) {
+        const stepNs = takeCpu(account, snapshot);
+        if (stepNs !== null && stepNs > 0) entry.steps.set(step, stepNs);
+      }
+      jobs.push(entry);
+      if (Number.isNaN(reading(job.cpu, snapshot))) unread.push(entry);
+    }
+
+    const slurmNs = takeCpu(this.#options.slurmCpu, snapshot);
+    const nodeNs = takeCpu(this.#options.nodeCpu, snapshot);
+    if (slurmNs !== null) {
+      // What Slurm's group burnt beyond the groups that could be read belongs to jobs whose own group is not
+      // there yet, or is gone already: the last tenth of a second of a job, or all of a very short one.
+      const known = jobs.reduce((sum, entry) => sum + entry.cpuNs, 0);
+      const cores = unread.reduce((sum, entry) => sum + entry.job.cores, 0);
+      for (const entry of unread) {
+        entry.cpuNs = (Math.max(0, slurmNs - known) * entry.job.cores) / cores;
+        entry.job.cpu.bookedNs = (entry.job.cpu.bookedNs ?? 0) + entry.cpuNs;
+      }
+    }
+    const jobNs = jobs.reduce((sum, entry) => sum + entry.cpuNs, 0);
+    return { jobs, systemNs: Math.max(0, (nodeNs ?? 0) - Math.max(jobNs, slurmNs ?? 0)) };
+  }
+
+  /** Ends of the slices: job starts and ends, ledger edges, and the window's own end. */
+  #cuts(fromNs: number, toNs: number, jobs: readonly JobCpu[], realAt: (ns: number) => number): number[] {
+    const cuts = new Set<number>([toNs]);
+    for (const job of jobs) {
+      cuts.add(job.fromNs);
+      cuts.add(job.toNs);
+    }
+    const { intervalMs } = this.#options;
+    for (
+      let edge = (Math.floor(realAt(fromNs) / intervalMs) + 1) * intervalMs;
+      edge < realAt(toNs);
+      edge += intervalMs
+    ) {
+      cuts.add(Math.round(fromNs + (edge - realAt(fromNs)) * 1e6));
+    }
+    return [...cuts].filter((cut) => cut > fromNs && cut <= toNs).sort((a, b) => a - b);
+  }
+
+  #bookSlice(
+    last: Snapshot,
+    snapshot: Snapshot,
+    fromNs: number,
+    toNs: number,
+    cpu: { jobs: readonly JobCpu[]; systemNs: number },
+    realAt: (ns: number) => number,
+  ): void {
+    const span = snapshot.monoNs - last.monoNs;
+    const shareAt = (ns: number): number => (ns - last.monoNs) / span;
+    const between = (key: 'package' | 'dram' | 'gpu' | 'node' | 'coveredNs'): number =>
+      interpolate(last[key], snapshot[key], shareAt(toNs)) - interpolate(last[key], snapshot[key], shareAt(fromNs));
+
+    const durationNs = toNs - fromNs;
+    const microjoules = this.#groups(between('package'), between('dram'), between('gpu'), between('node'));
+    const coveredNs = Math.min(between('coveredNs'), durationNs);
+    const present = cpu.jobs.filter((entry) => entry.fromNs < toNs && entry.toNs > fromNs);
+    const part = (entry: JobCpu): number => durationNs / (entry.toNs - entry.fromNs);
+    const shares: JobShare[] = present.map((entry) => ({
+      key: entry.job.key,
+      cores: entry.job.cores,
+      gpus: entry.job.gpus,
+      cpuNs: entry.cpuNs * part(entry),
+    }));
+    const systemCpuNs = (cpu.systemNs * durationNs) / span;
+    const empty = present.length === 0;
+    if (coveredNs >= durationNs * 0.999) this.#floor.observe(microjoules.package, durationNs, empty);
+
+    const split = attribute({
+      durationNs,
+      microjoules,
+      cores: this.#options.cores,
+      gpus: this.#options.gpus,
+      systemCpuNs,
+      idleFloorWatts: this.#floor.watts,
+      jobs: shares,
+    });
+
+    const segment = this.#segmentFor(realAt(fromNs));
+    const slice = { startMs: segment.endMs, endMs: Math.max(segment.endMs, realAt(toNs)), coveredNs };
+    segment.addNode(microjoules, coveredNs, slice.endMs);
+    present.forEach((entry, index) => {
+      const share = split.jobs[index];
+      const cpuNs = shares[index]?.cpuNs ?? 0;
+      const steps = new Map([...entry.steps].map(([step, ns]) => [step, ns * part(entry)]));
+      if (share) segment.addJob(entry.job, { ...slice, share, cpuNs }, steps);
+    });
+    segment.addNodeOwner('idle', { ...slice, share: split.idle, cpuNs: 0 });
+    segment.addNodeOwner('system', { ...slice, share: split.system, cpuNs: systemCpuNs });
+    if (Math.floor(realAt(toNs) / this.#options.intervalMs) > Math.floor(segment.startMs / this.#options.intervalMs)) {
+      this.closeSegment();
+    }
+  }
+
+  /** `other` is what a node meter saw beyond the inner domains; where it lags, the debt is carried, not invented. */
+  #groups(pkg: number, dram: number, gpu: number, node: number): Record<DomainGroup, number> {
+    let other = 0;
+    if (this.#options.hasNodeMeter) {
+      const rest = node - pkg - dram - gpu - this.#nodeDebt;
+      other = Math.max(0, rest);
+      this.#nodeDebt = Math.max(0, -rest);
+    }
+    return { package: pkg, dram, gpu, other };
+  }
+
+  #segmentFor(startMs: number): OpenSegment {
+    // A segment begins where the one before ended: the clocks' drift makes no hole and no overlap.
+    const follows = Math.abs(this.#lastEndMs - startMs) <= MAX_DRIFT_MS;
+    this.#open ??= new OpenSegment(follows ? this.#lastEndMs : startMs, this.#options.intervalMs);
+    return this.#open;
+  }
+}

@@ -1,0 +1,114 @@
+/** Keeps sampler slots in step with the control groups: a slot per job and step that can be read. */
+import { type FSWatcher, watch } from 'node:fs';
+import type { Sampler } from '../sampler/index.js';
+import type { JobGroup, SlurmCgroups } from './cgroups.js';
+import type { ActiveJob, CpuAccount, JobTable } from './jobs.js';
+import { newAccount } from './jobs.js';
+
+type CpuSlots = Pick<Sampler, 'watchCpu' | 'unwatchCpu'>;
+
+export class JobGroups {
+  readonly #cgroups: SlurmCgroups;
+  readonly #jobs: JobTable;
+  readonly #sampler: CpuSlots;
+  readonly #onChange: () => void;
+  readonly #watchers = new Map<string, FSWatcher>();
+  #first = true;
+  #highest = -1;
+
+  /** @param onChange called, perhaps often, when a folder of Slurm's control groups changed */
+  constructor(cgroups: SlurmCgroups, jobs: JobTable, sampler: CpuSlots, onChange: () => void) {
+    this.#cgroups = cgroups;
+    this.#jobs = jobs;
+    this.#sampler = sampler;
+    this.#onChange = onChange;
+  }
+
+  /** How many slots a snapshot has to carry. */
+  get slots(): number {
+    return this.#highest + 1;
+  }
+
+  /** Gives an account a slot that counts `source` from `nowNs` on. */
+  attach(account: CpuAccount, source: Parameters<CpuSlots['watchCpu']>[0], nowNs: number): void {
+    const slot = this.#sampler.watchCpu(source);
+    account.slot = slot;
+    account.sinceMonoNs = nowNs;
+    this.#highest = Math.max(this.#highest, slot);
+  }
+
+  /**
+   * Looks which jobs and steps have a control group now. A group that no event announced is a job too: sites
+   * without the hooks, and jobs from before the hooks were installed.
+   * @returns jobs found this way, and jobs known by their group alone whose group is gone
+   */
+  async refresh(nowNs: number): Promise<{ found: ActiveJob[]; vanished: ActiveJob[] }> {
+    const groups = await this.#cgroups.scan();
+    const found: ActiveJob[] = [];
+    for (const group of groups) {
+      let job = this.#jobs.find(group.jobId);
+      if (!job) {
+        // At the first look a group may be hours old, and its CPU time was burnt before our first sample.
+        job = this.#jobs.found(group.jobId, nowNs, !this.#first);
+        found.push(job);
+      }
+      this.#follow(job, group, nowNs);
+    }
+    const present = new Set(groups.map((group) => group.path));
+    const vanished = this.#jobs.active.filter(
+      (job) =>
+        job.source === 'cgroup' && job.endMonoNs === null && job.groupPath !== null && !present.has(job.groupPath),
+    );
+    this.#first = false;
+    await this.#watchFolders();
+    return { found, vanished };
+  }
+
+  /** The job is booked to its end: its slots are free for others. */
+  release(job: ActiveJob): void {
+    for (const account of [job.cpu, ...job.steps.values()]) {
+      if (account.slot !== null) this.#sampler.unwatchCpu(account.slot);
+      account.slot = null;
+    }
+  }
+
+  close(): void {
+    for (const watcher of this.#watchers.values()) watcher.close();
+    this.#watchers.clear();
+  }
+
+  #follow(job: ActiveJob, group: JobGroup, nowNs: number): void {
+    if (job.groupPath === null) {
+      job.groupPath = group.path;
+      if (job.cpu.slot === null) this.attach(job.cpu, group.cpu, nowNs);
+    }
+    for (const { step, cpu } of group.steps) {
+      if (job.steps.has(step)) continue;
+      const account = newAccount(job.cpu.bookedNs === null ? null : 0);
+      job.steps.set(step, account);
+      this.attach(account, cpu, nowNs);
+    }
+  }
+
+  /** New folders are seen at once, so that the first tenth of a second of a step is read, not estimated. */
+  async #watchFolders(): Promise<void> {
+    const folders = new Set(await this.#cgroups.watchable());
+    for (const [path, watcher] of this.#watchers) {
+      if (folders.has(path)) continue;
+      watcher.close();
+      this.#watchers.delete(path);
+    }
+    for (const path of folders) {
+      if (this.#watchers.has(path)) continue;
+      try {
+        const watcher = watch(path, { persistent: false }, this.#onChange);
+        watcher.on('error', () => {
+          this.#watchers.delete(path);
+        });
+        this.#watchers.set(path, watcher);
+      } catch {
+        // Out of inotify watches, or gone meanwhile: the periodic look still finds what is in it.
+      }
+    }
+  }
+}
