@@ -1,0 +1,65 @@
+#!/bin/sh
+# run.sh demo|test|bench|lint [ARGUMENTS]: what `npm run demo`, `npm test`, `npm run bench` and `npm run lint` do.
+set -eu
+cd "$(dirname "$0")/.."
+verb=${1:-}
+[ $# -gt 0 ] && shift
+sh scripts/setup.sh "$verb"
+
+# check NAME COMMAND...: runs a check; one that fails does not hide the next.
+failed=
+check() {
+  name=$1
+  shift
+  printf '== %s\n' "$name"
+  "$@" || failed="$failed $name"
+}
+
+jest() {
+  NODE_OPTIONS="${NODE_OPTIONS:-} --experimental-vm-modules --disable-warning=ExperimentalWarning" \
+    node node_modules/jest/bin/jest.js "$@"
+}
+
+# The real cluster keeps both cores of a small machine busy for minutes, so it runs by itself, after all the others.
+test_all() {
+  rm -f build/test-*.json
+  status=0
+  jest --testPathIgnorePatterns '<rootDir>/test/cluster/' --json --outputFile=build/test-rest.json || status=1
+  jest --runInBand --testPathPatterns '<rootDir>/test/cluster/' --json --outputFile=build/test-cluster.json || status=1
+  node scripts/count-tests.mjs build/test-rest.json build/test-cluster.json || status=1
+  return $status
+}
+
+lint() {
+  check eslint npx --no-install eslint .
+  check prettier npx --no-install prettier --check --log-level=warn .
+  check types npx --no-install tsc -p tsconfig.json --noEmit
+  check knip npx --no-install knip
+  git ls-files 'native/*.cc' 'native/*.h' 'test/*.cc' 'test/*.h' >build/lint-files
+  check clang-format xargs -r clang-format --dry-run -Werror <build/lint-files
+  git ls-files 'scripts/*.sh' .ci/run slurm/prolog slurm/epilog 'slurm/*.sh' 'test/*.sh' >build/lint-files
+  check shellcheck xargs -r shellcheck <build/lint-files
+  git ls-files '*.lua' >build/lint-files
+  check luacheck xargs -r luacheck --quiet <build/lint-files
+  rm -f build/lint-files
+  [ -z "$failed" ] || {
+    printf 'lint failed:%s\n' "$failed" >&2
+    return 1
+  }
+}
+
+mkdir -p build
+case $verb in
+  demo)
+    node scripts/bundle-dev.mjs demo
+    exec node build/demo/main.js "$@"
+    ;;
+  bench)
+    node scripts/bundle-dev.mjs bench
+    exec node build/bench/main.js "$@"
+    ;;
+  test)
+    if [ $# -gt 0 ]; then jest "$@"; else test_all; fi
+    ;;
+  lint) lint ;;
+esac
