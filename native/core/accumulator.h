@@ -1,0 +1,57 @@
+// Turns the readings of one wrapping, failing, freezing counter into energy and coverage that only ever grow.
+#pragma once
+
+#include <cstdint>
+
+#include "core/meter.h"
+#include "core/tally.h"
+
+namespace wattle {
+
+// What went wrong with a domain's counter so far, for people who ask why coverage is below 1.
+struct DomainHealth {
+  Tally failed_reads;
+  Tally wraps;
+  Tally resets;
+  Tally gaps;
+  Tally freezes;
+};
+
+// Laws (docs/physics.md): a failed read is a gap; a wrap adds exactly one modulus; a step that power limits rule out is
+// a reset; after a gap in which a second wrap could hide nothing is booked; a frozen counter loses its coverage.
+class Accumulator {
+ public:
+  explicit Accumulator(const CounterLimits& limits) noexcept;
+
+  void feed(const Reading& reading) noexcept;
+  // Forgets the last reading: the time until the next one is a gap.
+  void rebase() noexcept;
+
+  uint64_t energy_uj() const noexcept { return energy_uj_; }
+  uint64_t covered_ns() const noexcept { return covered_ns_; }
+  const DomainHealth& health() const noexcept { return health_; }
+
+  // The longest time between two reads in which the counter cannot wrap twice.
+  int64_t safe_ns() const noexcept { return safe_ns_; }
+
+ private:
+  void take(const Reading& reading) noexcept;
+  bool possible(uint64_t delta_uj, int64_t elapsed_ns) const noexcept;
+
+  const CounterLimits limits_;
+  const int64_t safe_ns_;
+
+  bool started_ = false;
+  uint64_t last_uj_ = 0;
+  int64_t read_at_ns_ = 0;
+  // Equal to read_at_ns_ unless the counter stands still.
+  int64_t changed_at_ns_ = 0;
+  // Time in which the counter stood still: covered as soon as it moves, unless it turns out to have been frozen.
+  int64_t standing_ns_ = 0;
+
+  uint64_t energy_uj_ = 0;
+  uint64_t covered_ns_ = 0;
+  DomainHealth health_;
+};
+
+}  // namespace wattle

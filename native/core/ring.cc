@@ -1,0 +1,45 @@
+#include "core/ring.h"
+
+namespace wattle {
+
+RingWriter::RingWriter(const RingShape& shape, std::byte* memory) noexcept
+    : shape_(shape),
+      header_(reinterpret_cast<uint32_t*>(memory)),
+      cells_(reinterpret_cast<double*>(memory + RingShape::kHeaderBytes)) {}
+
+std::atomic_ref<uint32_t> RingWriter::word(RingHeader::Word word) const noexcept {
+  return std::atomic_ref<uint32_t>(header_[word]);
+}
+
+double& RingWriter::cell(uint32_t column, uint32_t row) const noexcept {
+  return cells_[size_t{column} * shape_.capacity + row];
+}
+
+bool RingWriter::write(const Tick& tick, std::span<const DomainTotals> totals) noexcept {
+  const uint32_t record = word(RingHeader::kHead).load(std::memory_order_relaxed);
+  word(RingHeader::kReserved).store(record + 1);
+  const bool pinned = word(RingHeader::kPinned).load() != 0;
+  if (pinned && record + 1 - word(RingHeader::kPin).load() > shape_.capacity) {
+    word(RingHeader::kReserved).store(record);
+    word(RingHeader::kDropped).fetch_add(1);
+    return false;
+  }
+
+  const uint32_t row = record & (shape_.capacity - 1);
+  cell(RingShape::kMonoNs, row) = static_cast<double>(tick.mono_ns);
+  cell(RingShape::kRealMs, row) = static_cast<double>(tick.real_ns) / 1e6;
+  cell(RingShape::kFlags, row) = tick.forced ? RingFlag::kForced : 0;
+  for (uint32_t domain = 0; domain < totals.size(); domain++) {
+    cell(shape_.energy_column(domain), row) = static_cast<double>(totals[domain].energy_uj);
+    cell(shape_.coverage_column(domain), row) = static_cast<double>(totals[domain].covered_ns);
+  }
+  for (uint32_t slot = 0; slot < tick.cpu.size(); slot++) {
+    const CpuReading& reading = tick.cpu[slot];
+    cell(shape_.cpu_column(slot), row) =
+        reading.status == CpuReading::Status::kGood ? static_cast<double>(reading.ns) + 1 : 0;
+  }
+  word(RingHeader::kHead).store(record + 1);
+  return true;
+}
+
+}  // namespace wattle

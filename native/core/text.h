@@ -1,0 +1,20 @@
+// Parsers of what the kernel prints. Every byte is treated as hostile: what is not exactly right is not a number.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace wattle {
+
+// A decimal number alone on its line, as sysfs and cpuacct.usage print it.
+std::optional<uint64_t> parse_number(std::string_view text) noexcept;
+
+// cgroup v2 cpu.stat: the `usage_usec` line, in nanoseconds.
+std::optional<int64_t> parse_cpu_stat_ns(std::string_view text) noexcept;
+
+// The first line of /proc/stat: user + nice + system + irq + softirq in nanoseconds. Idle, iowait and steal are not
+// work done here; guest time is part of user already.
+std::optional<int64_t> parse_proc_stat_ns(std::string_view text, int64_t ticks_per_second) noexcept;
+
+}  // namespace wattle

@@ -1,0 +1,234 @@
+// Intel and AMD RAPL through the kernel's powercap tree: docs/meters/rapl-powercap.md.
+#include <dirent.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <optional>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/text.h"
+#include "meters/meters.h"
+
+namespace wattle {
+namespace {
+
+// A zone's file that has gone is looked for again this often.
+constexpr int64_t kReopenNs = kNsPerSecond;
+// The kernel's value is about 1 ms old at most; the rest is for a tick that is held up between clock and read.
+constexpr int64_t kUpdateNs = kNsPerSecond / 10;
+constexpr int64_t kFrozenAfterNs = kNsPerSecond;
+// More zones than any machine has: a bound on what a broken tree can make us open.
+constexpr size_t kMaxZones = 256;
+
+// The tree of model-specific registers, and the one of memory-mapped registers that shows the same counters again.
+constexpr std::string_view kMsrTree = "intel-rapl:";
+constexpr std::string_view kMmioTree = "intel-rapl-mmio:";
+
+std::optional<DomainKind> kind_of(std::string_view zone_name) {
+  if (zone_name.starts_with("package-")) return DomainKind::kPackage;
+  if (zone_name == "core") return DomainKind::kCore;
+  if (zone_name == "uncore") return DomainKind::kUncore;
+  if (zone_name == "dram") return DomainKind::kDram;
+  if (zone_name == "psys" || zone_name.starts_with("psys-")) return DomainKind::kPsys;
+  return std::nullopt;
+}
+
+// No socket, memory or machine behind one counter draws more, with room for turbo peaks and for years to come.
+uint32_t max_watts(DomainKind kind) {
+  switch (kind) {
+    case DomainKind::kPsys:
+      return 10'000;
+    case DomainKind::kDram:
+      return 500;
+    default:
+      return 1'000;
+  }
+}
+
+// Cores and the uncore (a graphics unit) may sleep for hours; the others always draw something.
+bool may_rest(DomainKind kind) { return kind == DomainKind::kCore || kind == DomainKind::kUncore; }
+
+std::optional<uint64_t> read_number(const File& file) noexcept {
+  std::array<char, 32> buffer;
+  const auto text = file.read(buffer);
+  return text ? parse_number(*text) : std::nullopt;
+}
+
+std::optional<uint64_t> read_number(const std::string& path) {
+  const File file = File::open(path.c_str());
+  return file.is_open() ? read_number(file) : std::nullopt;
+}
+
+// `<tree>N` or `<tree>N:M`.
+struct ZoneId {
+  bool mmio = false;
+  int top = 0;
+  int sub = -1;
+  auto key() const { return std::tuple(mmio, top, sub); }
+};
+
+std::optional<ZoneId> parse_zone_id(std::string_view entry) {
+  ZoneId id;
+  id.mmio = entry.starts_with(kMmioTree);
+  if (!id.mmio && !entry.starts_with(kMsrTree)) return std::nullopt;
+  entry.remove_prefix(id.mmio ? kMmioTree.size() : kMsrTree.size());
+  const char* end = entry.data() + entry.size();
+  auto parsed = std::from_chars(entry.data(), end, id.top);
+  if (parsed.ec == std::errc{} && parsed.ptr != end && *parsed.ptr == ':')
+    parsed = std::from_chars(parsed.ptr + 1, end, id.sub);
+  if (parsed.ec != std::errc{} || parsed.ptr != end) return std::nullopt;
+  return id;
+}
+
+struct Zone {
+  ZoneId id;
+  std::string name;
+  std::string energy_path;
+  DomainInfo info;
+};
+
+struct Counter {
+  std::string path;
+  File file;
+  int64_t reopen_at_ns = 0;
+};
+
+class RaplPowercap final : public Meter {
+ public:
+  explicit RaplPowercap(std::vector<Zone> zones) {
+    for (Zone& zone : zones) {
+      domains_.push_back(std::move(zone.info));
+      counters_.push_back({std::move(zone.energy_path), {}, 0});
+    }
+  }
+
+  std::span<const DomainInfo> domains() const noexcept override { return domains_; }
+
+  void poll(const Tick& tick, std::span<Reading> out) noexcept override {
+    for (size_t i = 0; i < counters_.size(); i++) {
+      const auto energy_uj = read(counters_[i], tick.mono_ns);
+      out[i] = energy_uj ? Reading{Reading::Status::kGood, *energy_uj, tick.mono_ns} : Reading{};
+    }
+  }
+
+  void reset() noexcept override {
+    for (Counter& counter : counters_) {
+      counter.file.close();
+      counter.reopen_at_ns = 0;
+    }
+  }
+
+ private:
+  static std::optional<uint64_t> read(Counter& counter, int64_t now_ns) noexcept {
+    if (!counter.file.is_open()) {
+      if (now_ns < counter.reopen_at_ns) return std::nullopt;
+      counter.reopen_at_ns = now_ns + kReopenNs;
+      counter.file = File::open(counter.path.c_str());
+      if (!counter.file.is_open()) return std::nullopt;
+    }
+    const auto energy_uj = read_number(counter.file);
+    // After a driver's reload the old descriptor fails for ever.
+    if (!energy_uj) counter.file.close();
+    return energy_uj;
+  }
+
+  std::vector<DomainInfo> domains_;
+  std::vector<Counter> counters_;
+};
+
+std::vector<Zone> list_zones(const std::string& root) {
+  std::vector<Zone> zones;
+  DIR* directory = opendir(root.c_str());
+  if (directory == nullptr) return zones;
+  while (const dirent* entry = readdir(directory)) {
+    const auto id = parse_zone_id(entry->d_name);
+    if (!id || zones.size() == kMaxZones) continue;
+    const std::string path = root + "/" + entry->d_name;
+    const auto name = read_line(path + "/name");
+    const auto kind = name ? kind_of(*name) : std::nullopt;
+    if (!kind) continue;
+    Zone zone{*id, *name, path + "/energy_uj", {}};
+    zone.info.kind = *kind;
+    // The file shows the largest value, 2^32 - 1 units; the step from there to 0 is one unit more.
+    const uint64_t range_uj = read_number(path + "/max_energy_range_uj").value_or(0);
+    zone.info.limits = {range_uj + range_uj / UINT32_MAX, max_watts(*kind), kUpdateNs,
+                        may_rest(*kind) ? 0 : kFrozenAfterNs};
+    zones.push_back(std::move(zone));
+  }
+  closedir(directory);
+  std::sort(zones.begin(), zones.end(), [](const Zone& a, const Zone& b) { return a.id.key() < b.id.key(); });
+  return zones;
+}
+
+// A subzone is named after its package, and a memory-mapped zone that the register tree has already is dropped.
+std::vector<Zone> without_duplicates(std::vector<Zone> zones) {
+  std::vector<Zone> kept;
+  for (Zone& zone : zones) {
+    const auto top = std::find_if(zones.begin(), zones.end(), [&](const Zone& other) {
+      return other.id.key() == std::tuple(zone.id.mmio, zone.id.top, -1);
+    });
+    zone.info.name = zone.id.sub >= 0 && top != zones.end() ? top->name + "/" + zone.name : zone.name;
+    const bool shown_already = zone.id.mmio && std::any_of(kept.begin(), kept.end(), [&](const Zone& other) {
+                                 return !other.id.mmio && other.info.name == zone.info.name;
+                               });
+    // Copied, not moved: subzones still look up their package's name.
+    if (!shown_already) kept.push_back(zone);
+  }
+  return kept;
+}
+
+// psys contains packages and memory, a package contains its cores and uncore. Server memory lies outside the package.
+void link_parents(std::vector<Zone>& zones) {
+  const auto index_of = [&](auto&& matches) {
+    const auto found = std::find_if(zones.begin(), zones.end(), matches);
+    return found == zones.end() ? -1 : static_cast<int>(found - zones.begin());
+  };
+  const auto is_psys = [](const Zone& zone) { return zone.info.kind == DomainKind::kPsys; };
+  const auto psys_zones = std::count_if(zones.begin(), zones.end(), is_psys);
+  for (Zone& zone : zones) {
+    switch (zone.info.kind) {
+      case DomainKind::kCore:
+      case DomainKind::kUncore:
+        zone.info.parent =
+            index_of([&](const Zone& other) { return other.id.key() == std::tuple(zone.id.mmio, zone.id.top, -1); });
+        break;
+      case DomainKind::kPackage:
+      case DomainKind::kDram:
+        // With several psys counters none is known to contain this socket.
+        if (psys_zones == 1) zone.info.parent = index_of(is_psys);
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+}  // namespace
+
+MeterProbe probe_rapl_powercap(const std::string& sysfs) {
+  using Outcome = MeterProbe::Outcome;
+  const std::string root = sysfs + "/class/powercap";
+  std::vector<Zone> zones = without_duplicates(list_zones(root));
+  if (zones.empty()) return {Outcome::kAbsent, root, nullptr};
+
+  MeterProbe worst{Outcome::kUnreadable, zones.front().energy_path, nullptr};
+  bool readable = false;
+  for (const Zone& zone : zones) {
+    const File file = File::open(zone.energy_path.c_str());
+    const bool forbidden = !file.is_open() && (errno == EACCES || errno == EPERM);
+    if (forbidden) worst = {Outcome::kForbidden, zone.energy_path, nullptr};
+    readable = readable || (file.is_open() && read_number(file));
+  }
+  if (!readable) return worst;
+  // A zone that cannot be read just now stays: its missing coverage tells, and it may come back.
+  link_parents(zones);
+  return {Outcome::kAvailable, root, std::make_unique<RaplPowercap>(std::move(zones))};
+}
+
+}  // namespace wattle
