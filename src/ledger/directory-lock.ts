@@ -1,0 +1,50 @@
+/**
+ * One process per directory, enforced by the kernel: flock(2) ends with its holder, so a crash leaves nothing stale
+ * and a reused process number cannot be mistaken for the holder. The file's text only tells people who it is.
+ */
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as koffi from 'koffi';
+import { WattleError } from '../contract/index.js';
+
+const LOCK_FILE = 'lock';
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+let flock: ((fd: number, operation: number) => number) | undefined;
+
+export interface DirectoryLock {
+  release(): Promise<void>;
+}
+
+/**
+ * Takes the directory (made where missing, mode 0700) for this process.
+ * @throws WattleError `ledger.held` naming the process that has it
+ */
+export async function lockDirectory(directory: string): Promise<DirectoryLock> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const file = join(directory, LOCK_FILE);
+  // Opened for appending: a second process must not empty the file before it knows whether it may.
+  const handle = await open(file, 'a+', 0o600);
+  flock ??= koffi.load(null).func('int flock(int fd, int operation)') as (fd: number, operation: number) => number;
+  if (flock(handle.fd, LOCK_EX | LOCK_NB) !== 0) {
+    const holder = await readHolder(handle);
+    await handle.close();
+    throw new WattleError(
+      'ledger.held',
+      `${directory} is held by ${holder}`,
+      'stop that process, give this one another [database] path, or let both use PostgreSQL by [database] url',
+    );
+  }
+  await handle.truncate(0);
+  await handle.write(`${process.pid}\n`);
+  // Closing lets go of the lock. The file stays: removing it would let two processes lock two files of one name.
+  return { release: () => handle.close() };
+}
+
+async function readHolder(handle: FileHandle): Promise<string> {
+  const buffer = Buffer.alloc(32);
+  const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
+  const text = buffer.toString('latin1', 0, bytesRead).trim();
+  return /^\d+$/.test(text) ? `process ${text}` : 'another process';
+}

@@ -1,0 +1,316 @@
+/** Answers about jobs: facts, energy from the ledger rows, and grams derived here and now. */
+import {
+  type EnergyAnswer,
+  type JobAnswer,
+  type Quality,
+  type StepAnswer,
+  durationMs,
+  epochMs,
+  gramsCo2e,
+  microjoules,
+} from '../contract/index.js';
+import type { JobsPage, JobsQuery } from '../controller/ports.js';
+import { timestamp } from './columns.js';
+import type { Queryable, SqlValue } from './database.js';
+
+/** Ledger intervals are at most one hour long: a row may begin so long before its job does. */
+const LONGEST_INTERVAL = '1 hour';
+
+interface JobRow {
+  job_id: bigint;
+  display_id: string;
+  name: string;
+  user_name: string;
+  account: string;
+  partition: string;
+  qos: string;
+  state: string;
+  submitted_at: Date | null;
+  started_at: Date | null;
+  ended_at: Date | null;
+  elapsed_ms: bigint;
+  ncpus: number;
+  nnodes: number;
+  nodelist: string;
+  exit_code: string;
+}
+
+interface EnergySums {
+  uj_package: bigint;
+  uj_dram: bigint;
+  uj_gpu: bigint;
+  uj_other: bigint;
+  grams: number | null;
+}
+
+interface EnergyRow extends EnergySums {
+  job_id: bigint;
+  cpu_ms: bigint;
+  quality: Quality;
+  covered_ms: bigint;
+  /** The longest that any node has reported of the latest run. */
+  active_ms: bigint;
+  nodes: number;
+  zones: string[];
+  sources: string[];
+  rules: string[];
+}
+
+interface StepRow {
+  job_id: bigint;
+  step: string;
+  name: string;
+  state: string;
+  started_at: Date | null;
+  ended_at: Date | null;
+  elapsed_ms: bigint;
+  ncpus: number;
+  nodelist: string;
+  exit_code: string;
+}
+
+interface StepEnergyRow extends EnergySums {
+  job_id: bigint;
+  step: string;
+}
+
+export async function findJobs(
+  database: Queryable,
+  clusterId: number,
+  query: JobsQuery,
+  nowMs: number,
+): Promise<JobsPage> {
+  const found = await selectJobs(database, clusterId, query);
+  const truncated = found.length > query.limit;
+  const jobs = found.slice(0, query.limit).reverse();
+  const ids = jobs.map((job) => job.job_id);
+  if (ids.length === 0) return { jobs: [], truncated };
+  const [energy, steps, stepEnergy] = await Promise.all([
+    selectEnergy(database, clusterId, ids),
+    selectSteps(database, clusterId, ids),
+    selectStepEnergy(database, clusterId, ids),
+  ]);
+  const energyOf = new Map(energy.map((row) => [row.job_id, row]));
+  const stepEnergyOf = new Map(stepEnergy.map((row) => [`${row.job_id}.${row.step}`, row]));
+  const stepsOf = new Map(ids.map((id) => [id, [] as StepRow[]]));
+  for (const step of steps) stepsOf.get(step.job_id)?.push(step);
+  return {
+    truncated,
+    jobs: jobs.map((job) =>
+      jobAnswer(
+        job,
+        energyOf.get(job.job_id),
+        (stepsOf.get(job.job_id) ?? []).map((step) =>
+          stepAnswer(step, stepEnergyOf.get(`${step.job_id}.${step.step}`), nowMs),
+        ),
+        nowMs,
+      ),
+    ),
+  };
+}
+
+/** The newest `limit` + 1 jobs that fit, newest first: one more than asked for tells that there are more. */
+function selectJobs(database: Queryable, clusterId: number, query: JobsQuery): Promise<readonly JobRow[]> {
+  const values: SqlValue[] = [clusterId];
+  const conditions = ['cluster_id = $1::smallint'];
+  const where = (condition: (place: string) => string, value: SqlValue | undefined): void => {
+    if (value === undefined) return;
+    values.push(value);
+    conditions.push(condition(`$${values.length}`));
+  };
+  if (query.jobs) {
+    values.push(
+      query.jobs.flatMap((name) => (name.id === undefined ? [] : [name.id])),
+      query.jobs.map((name) => name.displayId),
+    );
+    const [ids, texts] = [`$${values.length - 1}::bigint[]`, `$${values.length}::text[]`];
+    conditions.push(`(job_id = any(${ids}) or group_id = any(${ids}) or
+      group_id = any(select split_part(split_part(t, '_', 1), '+', 1)::bigint from unnest(${texts}) t)
+        and display_id = any(${texts}))`);
+  }
+  where((p) => `user_name = any(${p}::text[])`, query.users);
+  where((p) => `account = any(${p}::text[])`, query.accounts);
+  where((p) => `partition = any(${p}::text[])`, query.partitions);
+  where((p) => `state = any(${p}::text[])`, query.states);
+  where(
+    (p) => `(nodes && ${p}::text[] or exists (
+      select from job_node jn join node n using (node_id)
+      where jn.cluster_id = job.cluster_id and jn.job_id = job.job_id and n.name = any(${p}::text[])))`,
+    query.nodes,
+  );
+  where(
+    (p) => `coalesce(ended_at, 'infinity'::timestamptz) >= ${p}::timestamptz`,
+    query.sinceMs === undefined ? undefined : timestamp(query.sinceMs),
+  );
+  where((p) => `first_at <= ${p}::timestamptz`, query.untilMs === undefined ? undefined : timestamp(query.untilMs));
+  values.push(query.limit + 1);
+  return database.query<JobRow>(
+    `select job_id, display_id, name, user_name, account, partition, qos, state, submitted_at, started_at, ended_at,
+       elapsed_ms, ncpus, nnodes, nodelist, exit_code
+     from job where ${conditions.join(' and ')}
+     order by coalesce(submitted_at, first_at) desc, job_id desc
+     limit $${values.length}::integer`,
+    values,
+  );
+}
+
+/** Jobs with the span of time in which their ledger rows lie, so that only the partitions of that time are read. */
+const WANTED = `wanted as materialized (
+  select job_id, first_at - interval '${LONGEST_INTERVAL}' as from_at,
+    coalesce(ended_at, now()) + interval '${LONGEST_INTERVAL}' as to_at
+  from job where cluster_id = $1::smallint and job_id = any($2::bigint[]))`;
+
+/** Adds `grams` to the rows of `r`: each (zone, interval) is looked up once, however many rows share it. */
+const PRICED = `slot as (
+  select s.zone_id, s.interval_start, i.g_per_kwh, i.source
+  from (select distinct zone_id, interval_start from r) s
+  left join lateral carbon_intensity_at(s.zone_id, s.interval_start) i on true),
+priced as (
+  select r.*, slot.source, r.uj_package + r.uj_dram + r.uj_gpu + r.uj_other as uj,
+    (r.uj_package + r.uj_dram + r.uj_gpu + r.uj_other) / 3.6e12::double precision * p.pue * slot.g_per_kwh as grams
+  from r
+  join slot on slot.zone_id = r.zone_id and slot.interval_start = r.interval_start
+  left join pue_assignment p
+    on p.node_id = r.node_id and r.interval_start >= p.valid_from and r.interval_start < p.valid_to)`;
+
+/** Null as soon as grams are unknown for some energy: part of a footprint is not a footprint. */
+const GRAMS = `case when count(*) filter (where uj > 0 and grams is null) = 0 then coalesce(sum(grams), 0) end as grams`;
+
+const SUMS = `sum(uj_package)::bigint as uj_package, sum(uj_dram)::bigint as uj_dram, sum(uj_gpu)::bigint as uj_gpu,
+  sum(uj_other)::bigint as uj_other, ${GRAMS}`;
+
+function selectEnergy(
+  database: Queryable,
+  clusterId: number,
+  jobIds: readonly bigint[],
+): Promise<readonly EnergyRow[]> {
+  return database.query<EnergyRow>(
+    `with ${WANTED},
+     r as materialized (
+       select l.* from wanted w join ledger_row l
+         on l.cluster_id = $1::smallint and l.job_id = w.job_id and l.owner = 'job'
+         and l.interval_start >= w.from_at and l.interval_start < w.to_at),
+     ${PRICED},
+     latest as (select job_id, max(restart_count) as restart_count from r group by job_id),
+     on_node as (
+       select job_id, node_id, sum(covered_ms) as covered_ms, sum(active_ms) as active_ms
+       from r join latest using (job_id, restart_count) group by job_id, node_id),
+     coverage as (
+       select job_id, sum(covered_ms)::bigint as covered_ms, max(active_ms)::bigint as active_ms,
+         count(*)::integer as nodes
+       from on_node group by job_id),
+     energy as (
+       select job_id, ${SUMS}, sum(cpu_ms)::bigint as cpu_ms, max(quality)::text as quality,
+         array_agg(distinct zone.name order by zone.name) as zones,
+         coalesce(array_agg(distinct source order by source) filter (where source is not null), '{}') as sources,
+         array_agg(distinct method.rule order by method.rule) as rules
+       from priced join zone using (zone_id) join method using (method_id) group by job_id)
+     select * from energy join coverage using (job_id)`,
+    [clusterId, jobIds],
+  );
+}
+
+function selectStepEnergy(
+  database: Queryable,
+  clusterId: number,
+  jobIds: readonly bigint[],
+): Promise<readonly StepEnergyRow[]> {
+  return database.query<StepEnergyRow>(
+    `with ${WANTED},
+     r as materialized (
+       select l.* from wanted w join ledger_step l
+         on l.cluster_id = $1::smallint and l.job_id = w.job_id
+         and l.interval_start >= w.from_at and l.interval_start < w.to_at),
+     ${PRICED}
+     select job_id, step, ${SUMS} from priced group by job_id, step`,
+    [clusterId, jobIds],
+  );
+}
+
+/** In sacct's order: batch and extern before the numbered ones. */
+function selectSteps(database: Queryable, clusterId: number, jobIds: readonly bigint[]): Promise<readonly StepRow[]> {
+  return database.query<StepRow>(
+    `select job_id, step, name, state, started_at, ended_at, elapsed_ms, ncpus, nodelist, exit_code
+     from job_step where cluster_id = $1::smallint and job_id = any($2::bigint[])
+     order by job_id, step ~ '^[0-9]', lpad(step, 12, '0'), step`,
+    [clusterId, jobIds],
+  );
+}
+
+const ZERO: EnergySums = { uj_package: 0n, uj_dram: 0n, uj_gpu: 0n, uj_other: 0n, grams: 0 };
+
+/** Beyond 2^53 uJ (9 GJ) the number is rounded to a double, which is an error of 1e-16. */
+const energyAnswer = (sums: EnergySums): EnergyAnswer => ({
+  package: microjoules(Number(sums.uj_package)),
+  dram: microjoules(Number(sums.uj_dram)),
+  gpu: microjoules(Number(sums.uj_gpu)),
+  other: microjoules(Number(sums.uj_other)),
+});
+
+const time = (date: Date | null) => (date === null ? null : epochMs(date.getTime()));
+const grams = (value: number | null) => (value === null ? null : gramsCo2e(value));
+
+/** What runs has been running until now; of all else Slurm knows how long it took (suspension does not count). */
+function elapsed(row: Pick<JobRow, 'state' | 'started_at' | 'ended_at' | 'elapsed_ms'>, nowMs: number): number {
+  const { state, started_at: startedAt, ended_at: endedAt } = row;
+  if (state !== 'RUNNING' || startedAt === null || endedAt !== null) return Number(row.elapsed_ms);
+  return Math.max(0, nowMs - startedAt.getTime());
+}
+
+/**
+ * Sampled node-time over all node-time. While a job runs its nodes report a few seconds late, so the time is that of
+ * the node heard of longest; a node that never reports still counts.
+ */
+function coverage(job: JobRow, energy: EnergyRow | undefined): number | null {
+  const elapsedMs = Number(job.elapsed_ms);
+  if (!energy) return job.ended_at !== null && elapsedMs > 0 && job.started_at !== null ? 0 : null;
+  const spanMs = job.ended_at === null || elapsedMs === 0 ? Number(energy.active_ms) : elapsedMs;
+  const nodeMs = spanMs * Math.max(job.nnodes, energy.nodes);
+  return nodeMs === 0 ? null : Math.min(1, Number(energy.covered_ms) / nodeMs);
+}
+
+function jobAnswer(job: JobRow, energy: EnergyRow | undefined, steps: readonly StepAnswer[], nowMs: number): JobAnswer {
+  return {
+    jobId: job.display_id,
+    jobIdRaw: Number(job.job_id),
+    name: job.name,
+    user: job.user_name,
+    account: job.account,
+    partition: job.partition,
+    qos: job.qos,
+    state: job.state,
+    submitMs: time(job.submitted_at),
+    startMs: time(job.started_at),
+    endMs: time(job.ended_at),
+    elapsedMs: durationMs(elapsed(job, nowMs)),
+    ncpus: job.ncpus,
+    nnodes: job.nnodes,
+    nodelist: job.nodelist,
+    exitCode: job.exit_code,
+    energy: energyAnswer(energy ?? ZERO),
+    co2e: grams((energy ?? ZERO).grams),
+    coverage: coverage(job, energy),
+    quality: energy?.quality ?? null,
+    cpuMs: durationMs(Number(energy?.cpu_ms ?? 0n)),
+    zones: energy?.zones ?? [],
+    ciSources: energy?.sources ?? [],
+    rules: energy?.rules ?? [],
+    steps,
+  };
+}
+
+function stepAnswer(step: StepRow, energy: StepEnergyRow | undefined, nowMs: number): StepAnswer {
+  return {
+    step: step.step,
+    name: step.name,
+    state: step.state,
+    startMs: time(step.started_at),
+    endMs: time(step.ended_at),
+    elapsedMs: durationMs(elapsed(step, nowMs)),
+    ncpus: step.ncpus,
+    nodelist: step.nodelist,
+    exitCode: step.exit_code,
+    energy: energyAnswer(energy ?? ZERO),
+    co2e: grams((energy ?? ZERO).grams),
+  };
+}
