@@ -1,5 +1,5 @@
 /** What is wrong with a configuration file, told so that it can be mended at once. */
-import { WattleError } from '../contract/index.js';
+import { WattleError } from '../contract/errors.js';
 import type { KeyPath, Position } from './positions.js';
 
 export interface ConfigProblem {

@@ -1,9 +1,10 @@
 /** The one schema of the configuration file: every key with its meaning, its kind of value and its default. */
-import { hostname } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import * as v from 'valibot';
 import { DEFAULT_CONTROLLER } from './address.js';
 import { METER_NAMES } from './types.js';
 import {
+  cores,
   databaseUrl,
   duration,
   hostList,
@@ -50,6 +51,10 @@ export const configSchema = table({
         node: key(
           "This node's name in Slurm. Default: the host name up to its first dot.",
           optional(name(), shortHostName),
+        ),
+        cores: key(
+          "Cores of this node as Slurm counts them (CPUs= of its NodeName line). Default: the host's.",
+          optional(cores(), () => availableParallelism()),
         ),
         state_dir: key(
           'Directory of the durable spool and of what the agent remembers.',

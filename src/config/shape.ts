@@ -9,6 +9,7 @@ export function shape(file: ConfigFile, source: ConfigSource): Config {
     cluster: { name: cluster.name, controller: cluster.controller },
     agent: {
       node: agent.node,
+      cores: agent.cores,
       stateDir: agent.state_dir,
       eventDir: agent.event_dir,
       runDir: agent.run_dir,

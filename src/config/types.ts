@@ -38,6 +38,8 @@ export interface Config {
   };
   readonly agent: {
     readonly node: string;
+    /** Cores of the node as Slurm counts them. */
+    readonly cores: number;
     readonly stateDir: string;
     readonly eventDir: string;
     readonly runDir: string;
