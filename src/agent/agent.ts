@@ -214,6 +214,8 @@ export class Agent {
     this.#watcher.on('error', (error) => {
       log.warn({ why: error.message }, 'event spool is not watched any more; events are seen once a second');
     });
+    // Jobs from before this start are told from those that come: only the latter began at zero CPU time.
+    await this.#discover(now);
     this.#reportDue = now + options.reportIntervalMs * 1e6;
     this.#deps.sampler.start();
     this.#timer = setInterval(() => {

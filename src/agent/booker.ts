@@ -82,8 +82,13 @@ export class Booker {
   /** Books the window that ends with `snapshot`. Snapshots come in order of time. */
   book(snapshot: Snapshot): void {
     const last = this.#last;
+    if (!last) {
+      this.#last = snapshot;
+      this.#setBaseLines(snapshot);
+      return;
+    }
+    if (snapshot.monoNs <= last.monoNs) return;
     this.#last = snapshot;
-    if (!last || snapshot.monoNs <= last.monoNs) return;
 
     const elapsedMs = (snapshot.monoNs - last.monoNs) / 1e6;
     const stepped = Math.abs(snapshot.realMs - last.realMs - elapsedMs) > CLOCK_STEP_MS;
@@ -113,6 +118,15 @@ export class Booker {
   /** Closed segments that nobody took yet. */
   takeSegments(): Segment[] {
     return this.#closed.splice(0);
+  }
+
+  /** CPU time from before the first snapshot is nobody's here. A job that starts later begins at zero. */
+  #setBaseLines(snapshot: Snapshot): void {
+    takeCpu(this.#options.nodeCpu, snapshot);
+    takeCpu(this.#options.slurmCpu, snapshot);
+    for (const job of this.#jobs.active) {
+      for (const account of [job.cpu, ...job.steps.values()]) if (account.bookedNs === null) takeCpu(account, snapshot);
+    }
   }
 
   #cpuOfWindow(last: Snapshot, snapshot: Snapshot): { jobs: JobCpu[]; systemNs: number } {

@@ -3,4 +3,6 @@
  * Owns the rule `wattle-1`, the node's spools and nothing of the cluster.
  * Must never: start Node from a hook, lose a joule silently, or ask Slurm's controller anything.
  */
-export * from './agent.js';
+export { Agent, type AgentOptions } from './agent.js';
+export { SlurmCgroups, hostCpuSource } from './cgroups.js';
+export { type Finding, checkAgent } from './check.js';

@@ -21,7 +21,7 @@ test.each(['n[1', 'n]1[', 'n[2-1]', 'n[a-b]', 'n[[1]]', 'n[0-999999999]', 'n[0-9
 
 test('arbitrary text either expands or is refused', () => {
   fc.assert(
-    fc.property(fc.string({ unit: fc.constantFrom(...'n019-,[]x ') }), (text) => {
+    fc.property(fc.string({ unit: fc.constantFrom('n', '0', '1', '9', '-', ',', '[', ']', 'x', ' ') }), (text) => {
       try {
         expect(expandHostlist(text).every((host) => !/[[\],]/.test(host))).toBe(true);
       } catch (error) {

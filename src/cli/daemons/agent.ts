@@ -1,0 +1,125 @@
+/** Puts an agent together from the configuration and runs it as a daemon. */
+import { createServer, type Server } from 'node:http';
+import { Agent, type AgentOptions, hostCpuSource, SlurmCgroups } from '../../agent/index.js';
+import type { Config } from '../../config/index.js';
+import { messageOf } from '../../contract/index.js';
+import { type MeterOptions, monotonicNs, Sampler } from '../../sampler/index.js';
+import { Munge } from '../../slurm/index.js';
+import { agentMetrics } from './agent-metrics.js';
+import { daemonLog } from './log.js';
+
+/** The configured meters, best first. */
+export function meterOptions(config: Config): MeterOptions[] {
+  const { sampler, agent } = config;
+  return sampler.meters.flatMap((kind): MeterOptions[] => {
+    if (kind === 'rapl-powercap') return [{ kind }];
+    if (!sampler.model) return [];
+    const { cpuTime, ...profile } = sampler.model;
+    const own = cpuTime === 'slurm';
+    return [
+      {
+        kind,
+        ...profile,
+        cpu: own
+          ? new SlurmCgroups(sampler.cgroupRoot, agent.node, sampler.procfs).scopeCpu
+          : hostCpuSource(sampler.cgroupRoot, sampler.procfs),
+        // A node whose Slurm has not run a job yet has no group: it is idle, not unknown.
+        cpuAbsent: own ? 'idle' : 'gap',
+      },
+    ];
+  });
+}
+
+export function agentOptions(config: Config): AgentOptions {
+  const { agent, sampler } = config;
+  return {
+    cluster: config.cluster.name,
+    node: agent.node,
+    controller: config.cluster.controller,
+    stateDir: agent.stateDir,
+    eventDir: agent.eventDir,
+    cgroupRoot: sampler.cgroupRoot,
+    procfs: sampler.procfs,
+    reportIntervalMs: agent.reportIntervalMs,
+    discoverIntervalMs: agent.discoverIntervalMs,
+    ledgerIntervalMs: config.ledger.intervalMs,
+    spoolMaxBytes: agent.spoolMaxBytes,
+    cores: agent.cores,
+    cpuTime: sampler.model?.cpuTime ?? 'host',
+  };
+}
+
+function build(config: Config): { agent: Agent; sampler: Sampler } {
+  const sampler = new Sampler({
+    rateHz: config.sampler.rateHz,
+    sysfs: config.sampler.sysfs,
+    meters: meterOptions(config),
+  });
+  const munge = new Munge({ socket: config.munge.socket });
+  const agent = new Agent(agentOptions(config), {
+    sampler,
+    monotonicNs,
+    seal: (payload) => munge.seal(payload),
+    log: daemonLog(config),
+  });
+  return { agent, sampler };
+}
+
+/** Serves /metrics and /healthz where the configuration asks for it. */
+async function serveMetrics(config: Config, agent: () => Agent, sampler: () => Sampler): Promise<Server | null> {
+  const listen = config.agent.metricsListen;
+  if (!listen) return null;
+  const metrics = agentMetrics(agent, sampler);
+  const server = createServer((request, response) => {
+    if (request.url === '/healthz') {
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{"status":"ok"}');
+    } else if (request.url === '/metrics') {
+      void metrics.metrics().then((text) => response.writeHead(200, { 'content-type': metrics.contentType }).end(text));
+    } else {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.on('error', reject).listen(listen.port, listen.host, resolve);
+  });
+  return server;
+}
+
+/**
+ * Runs until SIGTERM or SIGINT, which drain within 5 s. SIGHUP reads the configuration again and starts over
+ * with it; a configuration that does not load leaves the running one in place.
+ */
+export async function runAgent(first: Config, reload: () => Config): Promise<void> {
+  let config = first;
+  let { agent, sampler } = build(config);
+  await agent.start();
+  const server = await serveMetrics(
+    config,
+    () => agent,
+    () => sampler,
+  );
+
+  let changing: Promise<void> = Promise.resolve();
+  process.on('SIGHUP', () => {
+    changing = changing.then(async () => {
+      let next: { agent: Agent; sampler: Sampler };
+      try {
+        config = reload();
+        next = build(config);
+      } catch (error) {
+        daemonLog(config).error({ why: messageOf(error) }, 'reload failed; the running configuration stays');
+        return;
+      }
+      await agent.stop();
+      ({ agent, sampler } = next);
+      await agent.start();
+    });
+  });
+  await new Promise<void>((resolve) => {
+    process.once('SIGTERM', resolve);
+    process.once('SIGINT', resolve);
+  });
+  await changing;
+  await agent.stop();
+  server?.close();
+}

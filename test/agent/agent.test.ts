@@ -1,0 +1,238 @@
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import * as v from 'valibot';
+import { Agent, type AgentOptions } from '../../src/agent/index.js';
+import { type Batch, batchSchema } from '../../src/contract/index.js';
+import { Sampler, monotonicNs } from '../../src/sampler/index.js';
+
+const IDLE_WATTS = 20;
+const CORE_WATTS = 10;
+
+const cleanUp: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const each of cleanUp.splice(0).reverse()) await each();
+});
+
+/** A controller that books what it is sent, once per epoch and sequence, and can be out of order. */
+class FakeController {
+  readonly batches: Batch[] = [];
+  answer = 200;
+  readonly #seen = new Set<string>();
+  #server: Server | undefined;
+
+  async listen(path: string): Promise<void> {
+    this.#server = createServer((request, response) => {
+      let body = '';
+      request.on('data', (chunk: Buffer) => (body += chunk.toString()));
+      request.on('end', () => {
+        if (this.answer === 200) {
+          const batch = v.parse(batchSchema, JSON.parse(body));
+          const key = `${batch.epoch}#${batch.sequence}`;
+          if (!this.#seen.has(key)) this.batches.push(batch);
+          this.#seen.add(key);
+        }
+        response.writeHead(this.answer).end('{}');
+      });
+    });
+    await new Promise<void>((resolve) => this.#server?.listen(path, resolve));
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server?.close(() => {
+        resolve();
+      });
+      this.#server?.closeAllConnections();
+    });
+  }
+
+  get rows() {
+    return this.batches.flatMap((batch) => batch.segments.flatMap((segment) => segment.rows));
+  }
+
+  joules(owner: string): number {
+    return this.rows.filter((row) => row.owner === owner).reduce((sum, row) => sum + row.microjoules.package, 0) / 1e6;
+  }
+
+  get nodeJoules(): number {
+    const segments = this.batches.flatMap((batch) => batch.segments);
+    return segments.reduce((sum, segment) => sum + segment.microjoules.package, 0) / 1e6;
+  }
+}
+
+async function node() {
+  const root = await mkdtemp(join(tmpdir(), 'wattle-agent-'));
+  cleanUp.push(() => rm(root, { recursive: true }));
+  const scope = join(root, 'cgroup/cpuacct/slurm_n1');
+  await mkdir(scope, { recursive: true });
+  await writeFile(join(scope, 'cpuacct.usage'), '0\n');
+  const controller = new FakeController();
+  await controller.listen(join(root, 'c.sock'));
+  cleanUp.push(() => controller.close());
+  const options: AgentOptions = {
+    cluster: 'test',
+    node: 'n1',
+    controller: { kind: 'unix', path: join(root, 'c.sock') },
+    stateDir: join(root, 'state'),
+    eventDir: join(root, 'events'),
+    cgroupRoot: join(root, 'cgroup'),
+    procfs: '/proc',
+    reportIntervalMs: 1000,
+    discoverIntervalMs: 500,
+    ledgerIntervalMs: 300_000,
+    spoolMaxBytes: 1e8,
+    cores: 4,
+    cpuTime: 'slurm',
+  };
+  const log: string[] = [];
+  const start = async (): Promise<Agent> => {
+    const sampler = new Sampler({
+      meters: [
+        {
+          kind: 'model',
+          idleWatts: IDLE_WATTS,
+          wattsPerCore: CORE_WATTS,
+          cpu: { format: 'cpuacct.usage', path: join(scope, 'cpuacct.usage') },
+        },
+      ],
+    });
+    const note = (fields: object, message: string): void => {
+      log.push(`${message} ${JSON.stringify(fields)}`);
+    };
+    const agent = new Agent(options, {
+      sampler,
+      monotonicNs,
+      seal: (payload) => Promise.resolve(Buffer.from(payload).toString()),
+      log: { info: note, warn: note, error: note },
+    });
+    await agent.start();
+    cleanUp.push(() => agent.stop(100));
+    return agent;
+  };
+  return { root, scope, controller, options, start, log };
+}
+
+let serial = 0;
+async function hook(eventDir: string, kind: 'prolog' | 'epilog', jobId: number, monoNs = monotonicNs()): Promise<void> {
+  const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+  const fields = [
+    'wattle-event 1',
+    `kind=${kind}`,
+    `mono_ns=${monoNs}`,
+    `real_ns=${Date.now()}000000`,
+    `boot_id=${bootId}`,
+    `SLURM_JOB_ID=${jobId}`,
+    'SLURM_JOB_NODELIST=n1',
+    'SLURM_JOB_CPUS_PER_NODE=2',
+    'end',
+    '',
+  ];
+  const name = `${String(++serial).padStart(20, '0')}-1`;
+  await mkdir(join(eventDir, 'n1'), { recursive: true });
+  await writeFile(join(eventDir, 'n1', `${name}.event`), fields.join('\0'));
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+async function until(what: string, condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 200 && !condition(); i++) await sleep(50);
+  if (!condition()) throw new Error(`it never happened: ${what}`);
+}
+
+describe('an agent with the model meter', () => {
+  test('books a job between prolog and epilog, ships it soon after, and adds up', async () => {
+    const { options, controller, start } = await node();
+    const agent = await start();
+    await sleep(300);
+    await hook(options.eventDir, 'prolog', 7);
+    await sleep(1200);
+    await hook(options.eventDir, 'epilog', 7);
+    await until('the end is reported', () =>
+      controller.batches.some((batch) => batch.events.some((event) => event.kind === 'end')),
+    );
+    await agent.stop();
+    const job = controller.rows.filter((row) => row.jobId === 7);
+    const spanMs = job.reduce((sum, row) => sum + row.endMs - row.startMs, 0);
+    expect(spanMs).toBeGreaterThan(1100);
+    expect(spanMs).toBeLessThan(1600);
+    expect(job.reduce((sum, row) => sum + row.coveredMs, 0)).toBeGreaterThan(spanMs - 20);
+    // Nobody burns CPU time: all power is the idle power, and the job holds 2 of 4 cores or all of the unknown floor.
+    expect(controller.joules('job')).toBeGreaterThan(0.4 * IDLE_WATTS);
+    expect(controller.joules('job') + controller.joules('idle') + controller.joules('system')).toBeCloseTo(
+      controller.nodeJoules,
+      6,
+    );
+    expect(controller.rows.every((row) => row.quality === 'estimated')).toBe(true);
+    expect(await readdir(join(options.eventDir, 'n1'))).toEqual(['bad']);
+  });
+
+  test('finds a job by its control group where no hook is installed, also with steps', async () => {
+    const { scope, controller, start } = await node();
+    const agent = await start();
+    const job = join(scope, 'uid_0/job_9');
+    await mkdir(join(job, 'step_batch'), { recursive: true });
+    await writeFile(join(job, 'cpuacct.usage'), '100000000\n');
+    await writeFile(join(job, 'step_batch/cpuacct.usage'), '100000000\n');
+    await until('the job is reported', () => controller.rows.some((row) => row.jobId === 9 && row.cpuMs > 0));
+    await rm(job, { recursive: true });
+    await until('its end is reported', () =>
+      controller.batches.some((batch) => batch.events.some((event) => event.kind === 'end' && event.jobId === 9)),
+    );
+    await agent.stop();
+    const rows = controller.rows.filter((row) => row.jobId === 9);
+    expect(rows.reduce((sum, row) => sum + row.cpuMs, 0)).toBe(100);
+    expect(rows.flatMap((row) => row.steps ?? []).map((step) => step.step)).toContain('batch');
+  });
+
+  test('takes the events that came while it was down, and goes on with the jobs it knew', async () => {
+    const { options, controller, start } = await node();
+    const first = await start();
+    await hook(options.eventDir, 'prolog', 1);
+    await until('the job is on', () => first.activeJobs === 1);
+    await until('it is reported', () => controller.rows.some((row) => row.jobId === 1));
+    await first.stop();
+    const before = controller.rows.length;
+    await hook(options.eventDir, 'prolog', 2);
+    const second = await start();
+    await until('both jobs go on', () => {
+      const later = controller.rows.slice(before);
+      return later.some((row) => row.jobId === 1) && later.some((row) => row.jobId === 2);
+    });
+    expect(second.activeJobs).toBe(2);
+    await second.stop();
+  });
+
+  test('a controller that is away loses nothing', async () => {
+    const { options, controller, start } = await node();
+    controller.answer = 503;
+    const agent = await start();
+    await hook(options.eventDir, 'prolog', 3);
+    await sleep(1500);
+    await hook(options.eventDir, 'epilog', 3);
+    await until('batches wait', () => agent.spool.files >= 2);
+    expect(controller.batches).toHaveLength(0);
+    controller.answer = 200;
+    await until('all is sent', () => agent.spool.files === 0 && controller.rows.some((row) => row.jobId === 3));
+    await agent.stop();
+    const spanMs = controller.batches
+      .flatMap((batch) => batch.segments)
+      .reduce((sum, segment) => sum + segment.endMs - segment.startMs, 0);
+    expect(controller.nodeJoules).toBeCloseTo((spanMs / 1000) * IDLE_WATTS, 0);
+  });
+
+  test('damaged state and damaged events are set aside and told, and the agent runs', async () => {
+    const { options, start, log } = await node();
+    await mkdir(options.stateDir, { recursive: true });
+    await writeFile(join(options.stateDir, 'agent.json'), '{"version":1,"jobs":[{"jobI');
+    await mkdir(join(options.eventDir, 'n1'), { recursive: true });
+    await writeFile(join(options.eventDir, 'n1', '00000000000000000001-1.event'), 'rubbish');
+    const agent = await start();
+    await until('the event is set aside', () => agent.counts.badEvents === 1);
+    expect(await readdir(join(options.eventDir, 'n1/bad'))).toHaveLength(1);
+    expect(await readdir(options.stateDir)).toContain('agent.json.bad');
+    expect(log.join('\n')).toMatch(/saved state is damaged/);
+    await agent.stop();
+  });
+});
