@@ -217,7 +217,11 @@ else: sys.stdin.read()
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const line = (): Promise<string> =>
-      new Promise((done) => child.stdout.once('data', (text: Buffer) => done(text.toString().trim())));
+      new Promise((done) =>
+        child.stdout.once('data', (text: Buffer) => {
+          done(text.toString().trim());
+        }),
+      );
     try {
       expect(await line()).toBe('ready');
       await work(line);
