@@ -21,8 +21,10 @@ constexpr int64_t kRetryNs = kNsPerSecond;
 // Enough for a line of /proc/stat and for cpu.stat's first line, `usage_usec`.
 constexpr size_t kTextBytes = 512;
 
+// USER_HZ, the unit of /proc/stat.
+const int64_t kTicksPerSecond = sysconf(_SC_CLK_TCK);
+
 std::optional<int64_t> parse(CpuFormat format, std::string_view text) noexcept {
-  static const int64_t ticks_per_second = sysconf(_SC_CLK_TCK);
   switch (format) {
     case CpuFormat::kCpuacctUsage: {
       const auto ns = parse_number(text);
@@ -32,7 +34,7 @@ std::optional<int64_t> parse(CpuFormat format, std::string_view text) noexcept {
     case CpuFormat::kCpuStat:
       return parse_cpu_stat_ns(text);
     case CpuFormat::kProcStat:
-      return parse_proc_stat_ns(text, ticks_per_second);
+      return parse_proc_stat_ns(text, kTicksPerSecond);
     case CpuFormat::kPushed:
       break;
   }

@@ -28,7 +28,7 @@ bool RingWriter::write(const Tick& tick, std::span<const DomainTotals> totals) n
   const uint32_t row = record & (shape_.capacity - 1);
   cell(RingShape::kMonoNs, row) = static_cast<double>(tick.mono_ns);
   cell(RingShape::kRealMs, row) = static_cast<double>(tick.real_ns) / 1e6;
-  cell(RingShape::kFlags, row) = tick.forced ? RingFlag::kForced : 0;
+  cell(RingShape::kFlags, row) = tick.forced ? kForced : kNone;
   for (uint32_t domain = 0; domain < totals.size(); domain++) {
     cell(shape_.energy_column(domain), row) = static_cast<double>(totals[domain].energy_uj);
     cell(shape_.coverage_column(domain), row) = static_cast<double>(totals[domain].covered_ns);

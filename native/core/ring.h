@@ -46,7 +46,7 @@ struct RingHeader {
   enum Word : uint32_t { kHead, kReserved, kPin, kPinned, kDropped, kWords };
 };
 
-enum RingFlag : uint32_t { kForced = 1 };
+enum RingFlag : uint32_t { kNone = 0, kForced = 1 };
 
 struct DomainTotals {
   uint64_t energy_uj = 0;

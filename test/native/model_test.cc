@@ -1,0 +1,101 @@
+#include <array>
+
+#include "check.h"
+#include "core/accumulator.h"
+#include "core/clock.h"
+#include "meters/meters.h"
+
+namespace wattle {
+namespace {
+
+using CpuStatus = CpuReading::Status;
+
+// A model with its accumulator, fed one CPU reading per second.
+struct Bench {
+  explicit Bench(const ModelProfile& profile)
+      : meter(make_model(profile)), package(meter->domains()[0].limits), gpu(meter->domains()[0].limits) {}
+
+  void second(CpuReading cpu) {
+    const std::array<CpuReading, 1> readings{cpu};
+    now_ns += kNsPerSecond;
+    std::array<Reading, 2> out;
+    const auto used = std::span(out).first(meter->domains().size());
+    meter->poll({now_ns, 0, false, readings}, used);
+    package.feed(out[0]);
+    if (used.size() > 1) gpu.feed(out[1]);
+  }
+  void busy(double cores) {
+    cpu_ns += static_cast<int64_t>(cores * kNsPerSecond);
+    second({CpuStatus::kGood, cpu_ns});
+  }
+
+  std::unique_ptr<Meter> meter;
+  Accumulator package, gpu;
+  int64_t now_ns = 77 * kNsPerSecond;
+  int64_t cpu_ns = 5 * kNsPerSecond;
+};
+
+TEST(model_adds_idle_power_and_busy_cores) {
+  Bench bench({.idle_watts = 50, .watts_per_core = 10, .gpu_watts = 30});
+  CHECK(bench.meter->domains()[0].quality == Quality::kEstimated);
+  bench.busy(0);
+  bench.busy(0);
+  CHECK_EQUAL(bench.package.energy_uj(), 50'000'000u);
+  bench.busy(2.5);
+  CHECK_EQUAL(bench.package.energy_uj(), 125'000'000u);
+  CHECK_EQUAL(bench.gpu.energy_uj(), 60'000'000u);
+  CHECK_EQUAL(bench.package.covered_ns(), 2u * kNsPerSecond);
+}
+
+TEST(model_offers_no_gpu_that_was_not_declared) { CHECK_EQUAL(make_model({.idle_watts = 1})->domains().size(), 1u); }
+
+TEST(model_has_a_gap_while_cpu_time_is_missing_and_catches_up) {
+  Bench bench({.idle_watts = 50, .watts_per_core = 10});
+  bench.busy(1);
+  bench.second({CpuStatus::kMissing, 0});
+  bench.second({CpuStatus::kAbsent, 0});
+  CHECK_EQUAL(bench.package.covered_ns(), 0u);
+  bench.cpu_ns += 2 * kNsPerSecond;
+  bench.busy(1);
+  CHECK_EQUAL(bench.package.energy_uj(), 180'000'000u);
+  CHECK_EQUAL(bench.package.covered_ns(), 3u * kNsPerSecond);
+}
+
+TEST(model_takes_less_cpu_time_for_a_new_group) {
+  Bench bench({.idle_watts = 50, .watts_per_core = 10});
+  bench.busy(1);
+  bench.busy(1);
+  bench.second({CpuStatus::kGood, 0});
+  CHECK_EQUAL(bench.package.energy_uj(), 60'000'000u);
+  CHECK_EQUAL(bench.package.health().gaps.get(), 1u);
+  bench.cpu_ns = 0;
+  bench.busy(1);
+  CHECK_EQUAL(bench.package.energy_uj(), 120'000'000u);
+}
+
+TEST(model_may_take_an_absent_group_for_an_idle_one) {
+  Bench bench({.idle_watts = 50, .watts_per_core = 10, .absent_is_idle = true});
+  bench.second({CpuStatus::kAbsent, 0});
+  bench.second({CpuStatus::kAbsent, 0});
+  CHECK_EQUAL(bench.package.energy_uj(), 50'000'000u);
+  // The group appears with what it has burnt since it was made.
+  bench.second({CpuStatus::kGood, kNsPerSecond / 2});
+  CHECK_EQUAL(bench.package.energy_uj(), 105'000'000u);
+  bench.second({CpuStatus::kMissing, 0});
+  CHECK_EQUAL(bench.package.energy_uj(), 105'000'000u);
+}
+
+TEST(model_starts_afresh_after_a_reset) {
+  Bench bench({.idle_watts = 50, .watts_per_core = 10});
+  bench.busy(1);
+  bench.busy(1);
+  bench.meter->reset();
+  bench.package.rebase();
+  bench.busy(4);
+  CHECK_EQUAL(bench.package.energy_uj(), 60'000'000u);
+  bench.busy(1);
+  CHECK_EQUAL(bench.package.energy_uj(), 120'000'000u);
+}
+
+}  // namespace
+}  // namespace wattle

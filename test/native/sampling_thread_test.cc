@@ -1,0 +1,109 @@
+#include "core/sampling_thread.h"
+
+#include <csignal>
+#include <thread>
+
+#include "check.h"
+#include "core/clock.h"
+#include "meters/meters.h"
+#include "scratch.h"
+
+namespace wattle {
+namespace {
+
+struct Fixture {
+  explicit Fixture(int64_t period_ns) : sampler(meters(), slots), thread(sampler, period_ns) {
+    slots->push(0, 0);
+    shape = {64, 1, 4};
+    memory.resize(shape.bytes() / sizeof(double));
+    sampler.attach(shape, reinterpret_cast<std::byte*>(memory.data()));
+  }
+  std::vector<std::unique_ptr<Meter>> meters() {
+    slots->watch(CpuFormat::kPushed, "");
+    std::vector<std::unique_ptr<Meter>> all;
+    all.push_back(make_model({.idle_watts = 100}));
+    return all;
+  }
+  const ThreadStats& stats() { return thread.stats(); }
+  // Waits, without a limit of its own: the test command has one.
+  void until(auto condition) {
+    while (!condition()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+
+  std::shared_ptr<CpuSlots> slots = std::make_shared<CpuSlots>(4);
+  Sampler sampler;
+  RingShape shape;
+  std::vector<double> memory;
+  SamplingThread thread;
+};
+
+TEST(thread_ticks_at_its_rate_and_accounts_for_every_deadline) {
+  Fixture fixture(kNsPerSecond / 1000);
+  CHECK_EQUAL(fixture.thread.start(), 0);
+  fixture.until([&] { return fixture.stats().ticks.get() >= 100; });
+  fixture.thread.stop();
+  const uint64_t span_ns = fixture.stats().last_tick_ns.get() - fixture.stats().first_tick_ns.get();
+  const uint64_t deadlines = fixture.stats().ticks.get() + fixture.stats().missed_ticks.get();
+  // On an absolute timer the deadlines do not drift, whatever the machine does.
+  const auto expected = static_cast<int64_t>(span_ns / 1'000'000);
+  CHECK(std::abs(static_cast<int64_t>(deadlines) - 1 - expected) <= 1 + expected / 10);
+  CHECK(fixture.thread.cpu_ns() > 0);
+}
+
+TEST(thread_takes_a_forced_tick_between_two_slow_ones) {
+  Fixture fixture(3600 * kNsPerSecond);
+  fixture.thread.start();
+  fixture.until([&] { return fixture.stats().ticks.get() == 1; });
+  fixture.thread.force_tick();
+  fixture.until([&] { return fixture.stats().forced_ticks.get() == 1; });
+  fixture.thread.force_tick();
+  fixture.until([&] { return fixture.stats().forced_ticks.get() == 2; });
+  fixture.thread.stop();
+  CHECK_EQUAL(fixture.stats().ticks.get(), 1u);
+}
+
+TEST(thread_starts_and_stops_again_and_again) {
+  Fixture fixture(kNsPerSecond / 1000);
+  for (int i = 0; i < 50; i++) {
+    fixture.sampler.reset();
+    fixture.thread.start();
+    fixture.thread.start();
+    if (i % 2 == 0) fixture.thread.force_tick();
+    fixture.thread.stop();
+    fixture.thread.stop();
+  }
+  CHECK(!fixture.thread.running());
+}
+
+TEST(thread_leaves_signals_to_the_program) {
+  static std::atomic<pthread_t> handled_by{};
+  handled_by = 0;
+  std::signal(SIGUSR1, [](int) { handled_by = pthread_self(); });
+  Fixture fixture(kNsPerSecond / 1000);
+  fixture.thread.start();
+  for (int i = 0; i < 20; i++) {
+    kill(getpid(), SIGUSR1);
+    fixture.until([] { return handled_by != 0; });
+    CHECK(pthread_equal(handled_by, pthread_self()) != 0);
+    handled_by = 0;
+  }
+  fixture.thread.stop();
+  std::signal(SIGUSR1, SIG_DFL);
+}
+
+TEST(thread_shares_slots_with_the_program) {
+  Fixture fixture(kNsPerSecond / 10'000);
+  fixture.thread.start();
+  for (int i = 0; i < 2000; i++) {
+    const int32_t slot = fixture.slots->watch(CpuFormat::kPushed, "");
+    if (slot < 0) continue;
+    fixture.slots->push(static_cast<uint32_t>(slot), i);
+    fixture.thread.force_tick();
+    fixture.slots->unwatch(static_cast<uint32_t>(slot));
+  }
+  fixture.until([&] { return fixture.stats().forced_ticks.get() > 0; });
+  fixture.thread.stop();
+}
+
+}  // namespace
+}  // namespace wattle
