@@ -1,5 +1,5 @@
 /**
- * Bundles the two commands into dist/bin: one file to open at the start in place of dozens, with the parts that only
+ * bundle.mjs [FOLDER]: bundles the two commands into dist/bin (or another folder two levels down): one file to open at the start in place of dozens, with the parts that only
  * some commands need split off. Packages with native code, or with files of their own beside their code, stay outside.
  */
 import { build } from 'esbuild';
@@ -7,7 +7,7 @@ import { chmod, rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const outdir = `${root}dist/bin`;
+const outdir = root + (process.argv[2] ?? 'dist/bin');
 const commands = ['scarbon', 'wattle'];
 
 await rm(outdir, { recursive: true, force: true });

@@ -98,7 +98,8 @@ function number<T>(metadata: ValueMetadata, min: number, max: number, make: (val
 
 export const rateHz = () => number({ accepts: 'a rate in Hz from 1 to 10000', example: '10' }, 1, 10_000, (hz) => hz);
 
-export const cores = () => number({ accepts: 'a number of cores from 1 to 65536', example: '64' }, 1, 65_536, Math.floor);
+export const cores = () =>
+  number({ accepts: 'a number of cores from 1 to 65536', example: '64' }, 1, 65_536, Math.floor);
 
 export const power = () =>
   number<Watts>({ accepts: 'a power in watts from 0 to 100000', example: '65' }, 0, 100_000, watts);
