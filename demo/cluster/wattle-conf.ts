@@ -1,5 +1,5 @@
 /** Wattle's configuration files for the cluster: one for the controller and people, one per agent. */
-import { nodesOf, PARTITIONS, type Site } from './slurm-conf.js';
+import { CORES_PER_NODE, nodesOf, PARTITIONS, type Site } from './slurm-conf.js';
 
 /** What tests set differently from the demo. */
 export interface Tuning {
@@ -63,6 +63,8 @@ export function agentConf(site: Site, tuning: Tuning, slurmFolder: string, node:
     ...commonSections(site, tuning, slurmFolder),
     '[agent]',
     `node = ${JSON.stringify(node)}`,
+    // As Slurm is told, not as this machine has.
+    `cores = ${CORES_PER_NODE}`,
     `state_dir = ${JSON.stringify(`${site.folder}/wattle/${node}`)}`,
     `event_dir = ${JSON.stringify(`${site.folder}/events`)}`,
     `run_dir = ${JSON.stringify(`${site.folder}/run/${node}`)}`,
