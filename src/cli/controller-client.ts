@@ -37,10 +37,9 @@ function queryString(query: Query): string {
 }
 
 /** Loaded only here: the MUNGE library takes longer to load than everything else that a question needs. */
-async function credential({ mungeSocket }: Endpoint): Promise<{ authorization: string }> {
+async function credential({ munge: settings }: Endpoint): Promise<{ authorization: string }> {
   const { Munge } = await import('../slurm/munge.js');
-  const munge = new Munge(mungeSocket === undefined ? {} : { socket: mungeSocket });
-  return { authorization: `MUNGE ${await munge.seal(new Uint8Array())}` };
+  return { authorization: `MUNGE ${await new Munge(settings).seal(new Uint8Array())}` };
 }
 
 function send(endpoint: Endpoint, options: RequestOptions): Promise<{ status: number; body: string }> {

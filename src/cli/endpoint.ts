@@ -8,8 +8,8 @@ import { usageError } from './program.js';
 
 export interface Endpoint {
   readonly address: Address;
-  /** munged's socket, where the configuration names one. Used on TCP only. */
-  readonly mungeSocket?: string;
+  /** Where munged listens on this host, if the configuration names it. Used on TCP only. */
+  readonly munge: { readonly socket?: string };
 }
 
 export interface EndpointOptions {
@@ -38,24 +38,19 @@ export function findEndpoint({ controller, config, env = process.env }: Endpoint
     );
   }
   // Where munged listens is a matter of this host, whoever named the controller.
-  return address.kind === 'unix' ? { address } : { ...mungeOfConfig(config, env), address };
-}
-
-function mungeOfConfig(config: string | undefined, env: EndpointOptions['env']): Pick<Endpoint, 'mungeSocket'> {
-  const { mungeSocket } = endpointOfConfig(config, env);
-  return mungeSocket === undefined ? {} : { mungeSocket };
+  return { address, munge: address.kind === 'unix' ? {} : endpointOfConfig(config, env).munge };
 }
 
 function endpointOfConfig(config: string | undefined, env: EndpointOptions['env'] = {}): Endpoint {
   const path = configPath({ path: config, env });
   const text = textOfConfig(path);
-  if (text === undefined) return { address: defaultAddress() };
+  if (text === undefined) return { address: defaultAddress(), munge: {} };
 
   const document = parseToml(text, path);
   const socket = valueAt(document, ['munge', 'socket']);
   return {
     address: addressAt(document, ['cluster', 'controller'], path, text),
-    ...(typeof socket === 'string' ? { mungeSocket: socket } : {}),
+    munge: typeof socket === 'string' ? { socket } : {},
   };
 }
 

@@ -66,9 +66,12 @@ n = 2
 
   test('takes any text without harm', () => {
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom(' ', ...'[ ] { } = " \' # . , \n a 1 \\'.split(' ')) }), (garbage) => {
-        new KeyPositions(garbage).of(['a']);
-      }),
+      fc.property(
+        fc.string({ unit: fc.constantFrom(' ', ...'[ ] { } = " \' # . , \n a 1 \\'.split(' ')) }),
+        (garbage) => {
+          new KeyPositions(garbage).of(['a']);
+        },
+      ),
     );
   });
 });

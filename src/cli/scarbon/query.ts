@@ -35,8 +35,8 @@ export async function questionOf(options: Options, now: EpochMs): Promise<Questi
     ['partitions', list(options.partition)],
     ['nodes', await nodes(options.nodelist)],
     ['states', options.state === undefined ? undefined : joined(split(options.state).map(stateName))],
-    ['since', from === undefined ? undefined : String(from)],
-    ['until', until === undefined ? undefined : String(until)],
+    ['since', from === undefined ? undefined : String(Math.max(0, from))],
+    ['until', until === undefined ? undefined : String(Math.max(0, until))],
   ];
   return { query: Object.fromEntries(entries.filter(([, value]) => value !== undefined)), selection };
 }

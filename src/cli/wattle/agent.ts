@@ -1,0 +1,52 @@
+/** `wattle agent`: runs the agent, or with `--check` tells what it would lack. */
+import { checkAgent, type Finding } from '../../agent/index.js';
+import { loadConfig, type Config } from '../../config/index.js';
+import { EXIT, type ExitCode } from '../../contract/errors.js';
+import { probeMeters, type MeterProbe } from '../../sampler/index.js';
+import { Munge } from '../../slurm/munge.js';
+import { agentOptions, meterOptions, runAgent } from '../daemons/agent.js';
+import { exitCodeOf, printFindings, tryTo } from './findings.js';
+
+export interface DaemonArguments {
+  readonly config: string | undefined;
+  readonly check: boolean;
+}
+
+export async function agent({ config: path, check }: DaemonArguments): Promise<ExitCode> {
+  const load = (): Config => loadConfig({ path });
+  const config = load();
+  if (check) {
+    const { findings } = await examineNode(config);
+    printFindings(findings);
+    return exitCodeOf(findings);
+  }
+  await runAgent(config, load);
+  return EXIT.done;
+}
+
+export interface NodeExamination {
+  readonly findings: readonly Finding[];
+  readonly probes: readonly MeterProbe[];
+}
+
+/** What the agent of this node has and lacks. */
+export async function examineNode(config: Config): Promise<NodeExamination> {
+  let probes: readonly MeterProbe[] = [];
+  const sampler = await tryTo('sampler', 'fail', () => {
+    probes = probeMeters({ sysfs: config.sampler.sysfs, meters: meterOptions(config) });
+    return 'loaded';
+  });
+  const munge = new Munge(config.munge);
+  const checked = await checkAgent(agentOptions(config), (bytes) => munge.seal(bytes));
+  return { probes, findings: [sampler, ...meterFindings(probes), ...checked] };
+}
+
+/** One meter is enough; without any there is nothing to measure with. */
+function meterFindings(probes: readonly MeterProbe[]): Finding[] {
+  const anyAvailable = probes.some(({ available }) => available);
+  return probes.map(({ kind, available, domains, reason = '', remedy }): Finding => {
+    const what = `meter ${kind}`;
+    if (available) return { what, state: 'ok', found: domains.map(({ name }) => name).join(', ') };
+    return { what, state: anyAvailable ? 'warn' : 'fail', found: reason, ...(remedy === undefined ? {} : { remedy }) };
+  });
+}

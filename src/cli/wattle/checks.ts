@@ -1,0 +1,66 @@
+/** Checks that need more than one room: what the configuration says, held against what there is. */
+import { canonicalZone } from '../../carbon/index.js';
+import { ConfigError, redactUrl, type Config, type ConfigProblem, type KeyPath } from '../../config/index.js';
+import { WattleError } from '../../contract/errors.js';
+import { runSlurmCommand } from '../../slurm/command.js';
+import { Munge } from '../../slurm/munge.js';
+
+/**
+ * How many zones the configuration names.
+ * @throws {ConfigError} naming file and line of every zone that the table does not know
+ */
+export function checkZones({ carbon, source }: Config): number {
+  const zones: [KeyPath, string | undefined][] = [
+    [['carbon', 'zone'], carbon.zone],
+    ...(['partitions', 'nodes'] as const).flatMap((kind) =>
+      Object.entries(carbon[kind]).map(([name, { zone }]): [KeyPath, string | undefined] => [
+        ['carbon', kind, name, 'zone'],
+        zone,
+      ]),
+    ),
+  ];
+  const problems = zones.flatMap(([keyPath, zone]): ConfigProblem[] => {
+    const problem = zone === undefined ? undefined : zoneProblem(zone);
+    return problem === undefined
+      ? []
+      : [{ code: 'config.value', keyPath, position: source.positionOf(keyPath), ...problem }];
+  });
+  const [first, ...others] = problems;
+  if (first !== undefined) throw new ConfigError(source.path, [first, ...others]);
+  return zones.filter(([, zone]) => zone !== undefined).length;
+}
+
+function zoneProblem(zone: string): Pick<ConfigProblem, 'message' | 'remedy'> | undefined {
+  try {
+    canonicalZone(zone);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof WattleError)) throw error;
+    return { message: `expected a zone of the table, found ${error.message}`, remedy: error.remedy };
+  }
+}
+
+/** What `sacct --version` says. */
+export async function slurmVersion({ slurm }: Config): Promise<string> {
+  const output = await runSlurmCommand('sacct', ['--version'], { ...slurm, timeoutMs: 10_000 });
+  return output.trim();
+}
+
+/** @throws {WattleError} where munged does not seal, or does not open what it sealed */
+export async function checkMunge({ munge: settings }: Config): Promise<string> {
+  const munge = new Munge(settings);
+  await munge.open(await munge.seal(new Uint8Array()));
+  return 'munged seals and opens';
+}
+
+export const zonesFound = (count: number): string =>
+  count === 0 ? 'none named: energy without grams' : `${count} named, all known`;
+
+/** Opens no embedded database: that would make it, and one that a running controller holds would refuse. */
+export async function checkDatabase({ database: { url, path } }: Config): Promise<string> {
+  if (url === undefined) return `embedded, in ${path}`;
+  const { openDatabase } = await import('../../ledger/index.js');
+  const database = await openDatabase({ url, path, onConnectionLost: () => undefined });
+  await database.close();
+  return `answers at ${redactUrl(url)}`;
+}
