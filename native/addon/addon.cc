@@ -7,6 +7,7 @@
 
 #include "addon/options.h"
 #include "core/clock.h"
+#include "core/nudge_listener.h"
 #include "core/sampling_thread.h"
 
 namespace wattle {
@@ -35,6 +36,7 @@ class SamplerObject final : public Napi::ObjectWrap<SamplerObject> {
                            InstanceMethod<&SamplerObject::start>("start"),
                            InstanceMethod<&SamplerObject::stop>("stop"),
                            InstanceMethod<&SamplerObject::force_tick>("forceTick"),
+                           InstanceMethod<&SamplerObject::listen>("listen"),
                            InstanceMethod<&SamplerObject::watch_cpu>("watchCpu"),
                            InstanceMethod<&SamplerObject::unwatch_cpu>("unwatchCpu"),
                            InstanceMethod<&SamplerObject::push_cpu>("pushCpu"),
@@ -57,7 +59,7 @@ class SamplerObject final : public Napi::ObjectWrap<SamplerObject> {
   ~SamplerObject() override {
     // Also reached when the constructor failed half-way.
     if (hooked_) napi_remove_env_cleanup_hook(Env(), on_env_exit, this);
-    thread_.reset();
+    end_threads();
   }
 
  private:
@@ -65,7 +67,13 @@ class SamplerObject final : public Napi::ObjectWrap<SamplerObject> {
   static void on_env_exit(void* self) {
     auto* object = static_cast<SamplerObject*>(self);
     object->hooked_ = false;
-    object->thread_.reset();
+    object->end_threads();
+  }
+
+  // The listener first: it asks the sampling thread for ticks.
+  void end_threads() {
+    nudges_.reset();
+    thread_.reset();
   }
 
   void build(Napi::Env env, const Options& options) {
@@ -117,12 +125,23 @@ class SamplerObject final : public Napi::ObjectWrap<SamplerObject> {
   }
 
   Napi::Value stop(const Napi::CallbackInfo& info) {
+    nudges_.reset();
     if (thread_) thread_->stop();
     return info.Env().Undefined();
   }
 
   Napi::Value force_tick(const Napi::CallbackInfo& info) {
     if (thread_) thread_->force_tick();
+    return info.Env().Undefined();
+  }
+
+  Napi::Value listen(const Napi::CallbackInfo& info) {
+    if (!thread_) return fail(info.Env(), "the environment is shutting down");
+    if (info.Length() < 1 || !info[0].IsString()) return fail(info.Env(), "listen: expected a path");
+    const std::string path = info[0].As<Napi::String>();
+    if (!nudges_) nudges_ = std::make_unique<NudgeListener>(*thread_);
+    const int error = nudges_->start(path);
+    if (error != 0) return fail(info.Env(), path + ": " + std::strerror(error));
     return info.Env().Undefined();
   }
 
@@ -201,6 +220,7 @@ class SamplerObject final : public Napi::ObjectWrap<SamplerObject> {
   Napi::Reference<Napi::ArrayBuffer> memory_;
   std::unique_ptr<Sampler> sampler_;
   std::unique_ptr<SamplingThread> thread_;
+  std::unique_ptr<NudgeListener> nudges_;
   bool hooked_ = false;
 };
 

@@ -26,6 +26,9 @@ constexpr int64_t kFrozenAfterNs = kNsPerSecond;
 // More zones than any machine has: a bound on what a broken tree can make us open.
 constexpr size_t kMaxZones = 256;
 
+// The longest number, its end, and room to see that something else follows.
+constexpr size_t kNumberBytes = 32;
+
 // The tree of model-specific registers, and the one of memory-mapped registers that shows the same counters again.
 constexpr std::string_view kMsrTree = "intel-rapl:";
 constexpr std::string_view kMmioTree = "intel-rapl-mmio:";
@@ -55,7 +58,7 @@ uint32_t max_watts(DomainKind kind) {
 bool may_rest(DomainKind kind) { return kind == DomainKind::kCore || kind == DomainKind::kUncore; }
 
 std::optional<uint64_t> read_number(const File& file) noexcept {
-  std::array<char, 32> buffer;
+  std::array<char, kNumberBytes> buffer;
   const auto text = file.read(buffer);
   return text ? parse_number(*text) : std::nullopt;
 }
@@ -132,10 +135,11 @@ class RaplPowercap final : public Meter {
       counter.file = File::open(counter.path.c_str());
       if (!counter.file.is_open()) return std::nullopt;
     }
-    const auto energy_uj = read_number(counter.file);
+    std::array<char, kNumberBytes> buffer;
+    const auto text = counter.file.read(buffer);
     // After a driver's reload the old descriptor fails for ever.
-    if (!energy_uj) counter.file.close();
-    return energy_uj;
+    if (!text || text->empty()) counter.file.close();
+    return text ? parse_number(*text) : std::nullopt;
   }
 
   std::vector<DomainInfo> domains_;

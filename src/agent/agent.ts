@@ -6,7 +6,7 @@
  * then lacks those seconds and shows it as coverage.
  */
 import { randomUUID } from 'node:crypto';
-import { type FSWatcher, watch } from 'node:fs';
+import { type FSWatcher, mkdirSync, watch } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Address } from '../config/index.js';
@@ -45,6 +45,8 @@ export interface AgentOptions {
   readonly controller: Address;
   readonly stateDir: string;
   readonly eventDir: string;
+  /** Here the hook client's datagrams arrive: `<run_dir>/<node>.nudge`. */
+  readonly runDir: string;
   readonly cgroupRoot: string;
   readonly procfs: string;
   readonly reportIntervalMs: number;
@@ -208,7 +210,6 @@ export class Agent {
       this.#floor,
     );
     this.#watcher = watch(this.#events.directory, { persistent: false }, () => {
-      this.#deps.sampler.forceTick();
       this.#soon(SETTLE_MS + 20, true);
     });
     this.#watcher.on('error', (error) => {
@@ -218,6 +219,7 @@ export class Agent {
     await this.#discover(now);
     this.#reportDue = now + options.reportIntervalMs * 1e6;
     this.#deps.sampler.start();
+    this.#listenForNudges();
     this.#timer = setInterval(() => {
       this.#run();
     }, CYCLE_MS);
@@ -247,6 +249,16 @@ export class Agent {
     await this.#cycle(true);
     this.#deps.sampler.stop();
     await this.#shipper.stop(graceMs);
+  }
+
+  /** Without the socket events are found all the same; only the tick at their moment is missing. */
+  #listenForNudges(): void {
+    try {
+      mkdirSync(this.#options.runDir, { recursive: true, mode: 0o755 });
+      this.#deps.sampler.listenForNudges(join(this.#options.runDir, `${this.#options.node}.nudge`));
+    } catch (error) {
+      this.#deps.log.warn({ why: messageOf(error) }, 'no forced ticks at job events');
+    }
   }
 
   /** Runs a cycle in `delayMs` unless one is due before. @param look whether control groups may have changed */

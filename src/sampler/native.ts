@@ -45,6 +45,8 @@ export interface NativeSampler {
   start(): void;
   stop(): void;
   forceTick(): void;
+  /** Throws where the path cannot be bound. */
+  listen(path: string): void;
   /** -1 when every slot is in use. */
   watchCpu(format: string, path: string): number;
   unwatchCpu(slot: number): boolean;

@@ -1,4 +1,4 @@
-import { WattleError } from '../contract/index.js';
+import { messageOf, WattleError } from '../contract/index.js';
 import { loadAddon } from './loader.js';
 import type { NativeSampler } from './native.js';
 import { nativeOptions } from './options.js';
@@ -47,6 +47,21 @@ export class Sampler {
   /** A tick as soon as possible, so that energy is known exactly at an event. Returns before it is taken. */
   forceTick(): void {
     this.#native.forceTick();
+  }
+
+  /**
+   * Takes a tick whenever a datagram arrives at the unix socket `path` (mode 0600; a socket left behind there is
+   * replaced), until stop(). The hook client sends one per job event.
+   * Throws `sampler.nudge-socket` where it cannot be bound.
+   */
+  listenForNudges(path: string): void {
+    try {
+      this.#native.listen(path);
+    } catch (cause) {
+      const message = `The socket for job events cannot be made: ${messageOf(cause)}.`;
+      const remedy = 'Let the agent write the folder named in [agent] run_dir.';
+      throw new WattleError('sampler.nudge-socket', message, remedy, { cause });
+    }
   }
 
   /**

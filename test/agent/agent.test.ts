@@ -78,6 +78,7 @@ async function node() {
     controller: { kind: 'unix', path: join(root, 'c.sock') },
     stateDir: join(root, 'state'),
     eventDir: join(root, 'events'),
+    runDir: join(root, 'run'),
     cgroupRoot: join(root, 'cgroup'),
     procfs: '/proc',
     reportIntervalMs: 1000,

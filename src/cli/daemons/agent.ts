@@ -38,6 +38,7 @@ export function agentOptions(config: Config): AgentOptions {
     controller: config.cluster.controller,
     stateDir: agent.stateDir,
     eventDir: agent.eventDir,
+    runDir: agent.runDir,
     cgroupRoot: sampler.cgroupRoot,
     procfs: sampler.procfs,
     reportIntervalMs: agent.reportIntervalMs,
