@@ -110,7 +110,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
 };
 
 function unreachable({ address }: Endpoint, cause: unknown): WattleError {
-  const code = cause instanceof Error ? String((cause as NodeJS.ErrnoException).code) : '';
+  const { code = '' } = cause as NodeJS.ErrnoException;
   return new WattleError(
     'controller.unreachable',
     `cannot reach the controller at ${formatAddress(address)}: ${messageOf(cause)}`,

@@ -85,19 +85,23 @@ function completeName(arg: string): string {
 }
 
 function toUsageError(error: unknown): unknown {
-  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
-  if (!(error instanceof Error) || code?.startsWith('ERR_PARSE_ARGS_') !== true) return error;
-  const message = error.message.split(/\. |\n/, 1)[0] ?? '';
-  const written = /'(-[^' ]*)/.exec(message)?.[1] ?? '';
-  if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return usageError(message, suggestOption(written));
-  if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') {
-    return usageError(message, 'Name jobs with -j, users with -u; scarbon --help lists all options.');
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  if (typeof code !== 'string' || !code.startsWith('ERR_PARSE_ARGS_')) return error;
+  const complaint = String(message).split(/\. |\n/, 1)[0] ?? '';
+  switch (code) {
+    case 'ERR_PARSE_ARGS_UNKNOWN_OPTION':
+      return usageError(complaint, suggestOption(/'(-[^' ]*)/.exec(complaint)?.[1] ?? ''));
+    case 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL':
+      return usageError(complaint, 'Name jobs with -j, users with -u; scarbon --help lists all options.');
+    default:
+      return usageError(complaint, 'See scarbon --help.');
   }
-  return usageError(message, 'See scarbon --help.');
 }
 
 function suggestOption(written: string): string {
   if (written.startsWith('--')) {
+    const meant = OPTION_NAMES.filter((name) => name.startsWith(written.slice(2)));
+    if (meant.length > 1) return `Write ${meant.map((name) => `--${name}`).join(' or ')}.`;
     return `The nearest known option is --${nearest(written.slice(2), OPTION_NAMES)}; scarbon --help lists all.`;
   }
   const specs: readonly OptionSpec[] = Object.values(OPTIONS);

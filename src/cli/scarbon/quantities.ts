@@ -76,13 +76,13 @@ export function plainNumber(value: number, decimals: number): string {
   return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
 }
 
-/** `[DD-]HH:MM:SS`, as sacct prints elapsed time. */
+/** `[D-]HH:MM:SS`, as sacct prints elapsed time. */
 export function elapsed(milliseconds: number): string {
   const seconds = Math.floor(milliseconds / 1000);
   const two = (value: number): string => String(value).padStart(2, '0');
   const days = Math.floor(seconds / 86_400);
   const clock = [Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60, seconds % 60].map(two).join(':');
-  return days === 0 ? clock : `${two(days)}-${clock}`;
+  return days === 0 ? clock : `${days}-${clock}`;
 }
 
 /** `YYYY-MM-DDTHH:MM:SS` in the local time zone; `Unknown` where there is none, as sacct prints it. */

@@ -1,0 +1,96 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { checkZones } from '../../src/cli/wattle/checks.js';
+import { wattle } from '../../src/cli/wattle/main.js';
+import { parseConfig } from '../../src/config/index.js';
+import { FakeController } from './fake-controller.js';
+import { run } from './run.js';
+
+describe('wrong usage ends with 2 and names what was probably meant', () => {
+  test.each([
+    [[], 'The commands are agent, controller'],
+    [['agnt'], 'nearest known is agent'],
+    [['agent', '--chek'], 'nearest known is --check'],
+    [['config', '--config'], 'Not enough arguments'],
+    [['conservation', '--since', 'x'], 'expected a time, found "x"'],
+    [['conservation', '--since', 'now', '--until', 'now-1day'], 'before --since'],
+    [['conservation', '--controller', 'tcp:x'], '--controller: expected'],
+  ])('%j', async (args, expected) => {
+    const outcome = await run(wattle, ...args);
+    expect(outcome).toMatchObject({ exitCode: 2, stdout: '' });
+    expect(outcome.stderr).toContain(expected);
+  });
+});
+
+describe('wattle conservation', () => {
+  let controller: FakeController;
+  beforeEach(async () => {
+    controller = await FakeController.start();
+  });
+  afterEach(() => controller.stop());
+
+  const node = (owners: Record<string, number>, intervalsOff = 0): unknown => ({
+    nodes: [{ node: 'n1', total: 10_000_000, owners, intervalsOff, intervals: 12, coverage: 0.999_9 }],
+  });
+  const check = () => run(wattle, 'conservation', '--controller', controller.address, '--since', 'now-2hours');
+
+  test('shows each node, and ends with 0 where all is booked', async () => {
+    controller.body = node({ job: 7_000_000, idle: 2_000_000, system: 1_000_000 });
+    const outcome = await check();
+    expect(outcome.exitCode).toBe(0);
+    expect(outcome.stdout).toMatch(/^n1 +10\.000 +7\.000 +2\.000 +1\.000 +0\.000 +0\.000 +0 +12 +99\.9% +holds$/m);
+    expect(Number(controller.query['until']) - Number(controller.query['since'])).toBe(7_200_000);
+  });
+
+  test.each([
+    ['a microjoule is missing', node({ job: 9_999_999 })],
+    ['an interval is off though the sum is right', node({ job: 10_000_000 }, 1)],
+  ])('ends with 1 where %s', async (_, body) => {
+    controller.body = body;
+    const outcome = await check();
+    expect(outcome.exitCode).toBe(1);
+    expect(outcome.stdout).toContain('BROKEN');
+  });
+});
+
+describe('with a configuration', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'wattle-cli-'));
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  test('wattle config shows what is in force, without the password', async () => {
+    const path = join(folder, 'wattle.toml');
+    writeFileSync(path, '[cluster]\nname = "hpc1"\n[database]\nurl = "postgres://u:s3cret@h/db"\n');
+    const outcome = await run(wattle, 'config', '--config', path);
+    expect(JSON.parse(outcome.stdout)).toMatchObject({ file: path, cluster: { name: 'hpc1' }, log: { level: 'info' } });
+    expect(outcome.stdout).not.toContain('s3cret');
+  });
+
+  test('the address of the controller is taken from it, and its line is named where it is none', async () => {
+    const path = join(folder, 'wattle.toml');
+    writeFileSync(path, '[cluster]\nname = "hpc1"\ncontroller = "unix:/nowhere/c.sock"\n');
+    const missing = await run(wattle, 'conservation', '--config', path);
+    expect(missing.exitCode).toBe(3);
+    expect(missing.stderr).toContain('unix:/nowhere/c.sock');
+
+    writeFileSync(path, '[cluster]\nname = "hpc1"\ncontroller = "nowhere"\n');
+    const wrong = await run(wattle, 'conservation', '--config', path);
+    expect(wrong.exitCode).toBe(1);
+    expect(wrong.stderr).toContain(`${path}:3:1`);
+  });
+});
+
+test('zones that the table does not know are named with their lines, all at once', () => {
+  const text =
+    '[cluster]\nname = "x"\n[carbon]\nzone = "FR"\n[carbon.partitions.gpu]\nzone = "QQ"\n[carbon.nodes."n[1-2]"]\nzone = "Q1"\n';
+  expect(() => checkZones(parseConfig(text, 'w.toml'))).toThrow(
+    /^w\.toml:6:1: carbon\.partitions\.gpu\.zone: .*\nw\.toml:8:1: /,
+  );
+  expect(checkZones(parseConfig('[cluster]\nname = "x"\n[carbon]\nzone = "FRA"\n', 'w.toml'))).toBe(1);
+});
