@@ -1,6 +1,7 @@
 /** The jobs that the demo submits and the cluster tests count: one of each kind that a site sees every day. */
 import type { Cluster } from './cluster/index.js';
 import { until } from './cluster/index.js';
+import { joulesOf } from './picture.js';
 
 export interface JobKind {
   readonly name: string;
@@ -85,6 +86,9 @@ export const JOB_KINDS: readonly JobKind[] = [
   { ...one, name: 'one-second', about: 'over after a second', options: ['--partition=green'], script: burn(1, 1) },
 ];
 
+/** An agent knows a node's idle power after it has seen the node empty for ten seconds. */
+export const LEARN_IDLE_MS = 12_000;
+
 export interface SubmittedJob {
   readonly kind: JobKind;
   readonly id: number;
@@ -142,21 +146,33 @@ export async function untilAllEnded(
   );
 }
 
-/** Returns once the controller tells the final state and the energy of every task. */
+/** Longer than an agent takes to report (DEMO_TUNING): what has not changed for so long is complete. */
+const SETTLED_MS = 3_500;
+
+/** Returns once the controller tells the final state of every task, and its energy grows no more. */
 export async function untilAllCounted(cluster: Cluster, jobs: readonly SubmittedJob[]): Promise<void> {
   const ids = jobs.map((job) => job.id);
   const total = jobs.reduce((sum, job) => sum + job.kind.tasks, 0);
+  let lastSeen = '';
+  let unchangedSince = performance.now();
   await until(
     async () => {
       const answers = await cluster.jobs(ids);
-      const counted = answers.filter((job) => job.endMs !== null && !ACTIVE.test(job.state) && job.coverage !== null);
-      return counted.length === total ? true : undefined;
+      const seen = JSON.stringify(answers.map((job) => [job.jobId, job.state, job.energy]));
+      if (seen !== lastSeen) unchangedSince = performance.now();
+      lastSeen = seen;
+      const counted = answers.filter(
+        (job) => job.endMs !== null && !ACTIVE.test(job.state) && joulesOf(job.energy) > 0,
+      );
+      return counted.length === total && performance.now() - unchangedSince > SETTLED_MS ? true : undefined;
     },
     {
-      withinMs: 45_000,
+      withinMs: 60_000,
       everyMs: 500,
       onTimeout: (error) =>
-        error instanceof Error ? error : new Error('45 s after the last job its energy is missing'),
+        error instanceof Error
+          ? error
+          : new Error(`60 s after the last job there is no end to it in the ledger: ${lastSeen}`),
     },
   );
 }

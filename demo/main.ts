@@ -4,8 +4,15 @@
  */
 import { join } from 'node:path';
 import { EXIT, messageOf, WattleError, type ExitCode } from '../src/contract/index.js';
-import { removeStaleClusters, repositoryRoot, startCluster, stopKeptClusters, type Cluster } from './cluster/index.js';
-import { JOB_KINDS, submitAll, untilAllCounted, untilAllEnded } from './jobs.js';
+import {
+  removeStaleClusters,
+  repositoryRoot,
+  sleep,
+  startCluster,
+  stopKeptClusters,
+  type Cluster,
+} from './cluster/index.js';
+import { JOB_KINDS, LEARN_IDLE_MS, submitAll, untilAllCounted, untilAllEnded } from './jobs.js';
 import { conservationTable, isConserved, jobBars, styleOf } from './picture.js';
 
 const USAGE = `npm run demo [-- OPTION]
@@ -39,6 +46,8 @@ function progressLine(): { show: (text: string) => void; end: () => void } {
 }
 
 async function runJobs(cluster: Cluster): Promise<void> {
+  step('leaving the nodes empty for a moment: the agents learn what they draw when idle');
+  await sleep(LEARN_IDLE_MS);
   step(`submitting ${JOB_KINDS.length} jobs:`);
   for (const kind of JOB_KINDS) say(`          ${kind.name.padEnd(12)} ${kind.about}`);
   const jobs = await submitAll(cluster);

@@ -6,4 +6,4 @@
 export { Cluster, startCluster, type ClusterOptions } from './cluster.js';
 export { keptClusters, removeStaleClusters, stopKeptClusters } from './folder.js';
 export { programs, repositoryRoot } from './programs.js';
-export { until } from './waiting.js';
+export { sleep, until } from './waiting.js';

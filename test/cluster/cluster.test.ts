@@ -7,11 +7,19 @@ import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { removeStaleClusters, repositoryRoot, startCluster, until, type Cluster } from '../../demo/cluster/index.js';
+import {
+  removeStaleClusters,
+  repositoryRoot,
+  sleep,
+  startCluster,
+  until,
+  type Cluster,
+} from '../../demo/cluster/index.js';
 import { PARTITIONS } from '../../demo/cluster/slurm-conf.js';
 import { controllerSocket } from '../../demo/cluster/wattle-conf.js';
 import {
   JOB_KINDS,
+  LEARN_IDLE_MS,
   submitAll,
   untilAllCounted,
   untilAllEnded,
@@ -24,7 +32,6 @@ import { JOULES_PER_KWH, type EnergyAnswer, type JobAnswer, type JobsAnswer } fr
 jest.setTimeout(180_000);
 
 const run = promisify(execFile);
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const asRoot = process.getuid?.() === 0 ? test : test.skip;
 
 let cluster: Cluster;
@@ -32,6 +39,7 @@ let cluster: Cluster;
 beforeAll(async () => {
   await removeStaleClusters();
   cluster = await startCluster({ tuning: { reportInterval: '1s', factsInterval: '1s' } });
+  await sleep(LEARN_IDLE_MS);
 });
 
 afterAll(async () => {
@@ -148,7 +156,12 @@ describe('the demo’s jobs', () => {
 
   test('of two that share a node, the busy one pays for its work', () => {
     expect(named('shared-busy').nodelist).toBe(named('shared-lazy').nodelist);
-    expect(joulesOf(named('shared-busy'))).toBeGreaterThan(joulesOf(named('shared-lazy')) * 1.1);
+    const [busy, lazy] = [named('shared-busy'), named('shared-lazy')];
+    expect(joulesOf(busy)).toBeGreaterThan(joulesOf(lazy) * 1.1);
+    // Both hold half of the node, so each pays half of what it draws when idle, asleep or not.
+    const halfOfIdle = (PARTITIONS[0]?.idleWatts ?? 0) / 2;
+    expect(joulesOf(lazy)).toBeGreaterThan(halfOfIdle * (lazy.elapsedMs / 1000 - 1) * 0.9);
+    expect(joulesOf(lazy)).toBeLessThan(halfOfIdle * (lazy.elapsedMs / 1000 + 2) * 1.2);
   });
 
   test('a joule weighs more where the grid burns coal', () => {
