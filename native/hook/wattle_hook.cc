@@ -191,11 +191,12 @@ bool write_all(int fd, std::string_view bytes) {
   return true;
 }
 
-// Write, then rename: the agent never sees half an event. There is no fsync, which could take longer than the job's
-// patience; what a power cut tears is set aside by the agent, and the job died with the power.
+// Write, then rename: the agent takes names that end in .event, so it never sees half an event. There is no fsync,
+// which could take longer than the job's patience; what a power cut tears is set aside by the agent, and the job died
+// with the power.
 void publish(int directory, const char* name, std::string_view bytes) {
   char temporary[96];
-  snprintf(temporary, sizeof temporary, ".%s", name);
+  snprintf(temporary, sizeof temporary, ".%s.part", name);
   const int file = openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (file < 0) leave("cannot create the event", errno);
   struct stat owner {};

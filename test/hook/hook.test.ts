@@ -12,6 +12,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  watch,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -187,6 +188,22 @@ describe('an event', () => {
     );
     const ids = written().map((file) => parseEvent(readFileSync(join(events, NODE, file)), NODE).jobId);
     expect(ids.sort((a, b) => a - b)).toEqual(Array.from({ length: 40 }, (_, index) => index));
+  });
+
+  test('never bears the name of an event while it is being written', async () => {
+    const seen = new Set<string>();
+    mkdirSync(join(events, NODE), { mode: 0o700 });
+    const watcher = watch(join(events, NODE), (_, file) => seen.add(file ?? ''));
+    try {
+      for (let i = 0; i < 20; i += 1) {
+        await new Promise((done) => spawn(SCRIPTS.prolog, [], { env: job(), stdio: 'ignore' }).on('exit', done));
+      }
+    } finally {
+      watcher.close();
+    }
+    const temporary = [...seen].filter((file) => file.startsWith('.'));
+    expect(temporary.length).toBeGreaterThan(0);
+    expect(temporary.filter((file) => file.endsWith('.event'))).toEqual([]);
   });
 
   asRoot('belongs to the owner of the event directory', () => {
