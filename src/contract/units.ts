@@ -3,7 +3,11 @@
  * The brands cost nothing at run time; make a value with the function of the same name.
  */
 declare const unit: unique symbol;
-type Unit<Name extends string> = number & { readonly [unit]: Name };
+/** An interface, as declaration files can name it where they cannot name the symbol. */
+export interface Brand<Name extends string> {
+  readonly [unit]: Name;
+}
+type Unit<Name extends string> = number & Brand<Name>;
 
 /** Energy in microjoules, always a whole number (exact up to 2^53 uJ = 9 GJ). */
 export type Microjoules = Unit<'uJ'>;
