@@ -11,7 +11,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Address } from '../config/index.js';
 import { type JobEvent, messageOf } from '../contract/index.js';
-import type { Sampler } from '../sampler/index.js';
+import type { Sampler, TickView } from '../sampler/index.js';
 import { type BatchHeader, packBatches } from './batches.js';
 import { BatchSpool } from './batch-spool.js';
 import { Booker } from './booker.js';
@@ -20,6 +20,7 @@ import { EventSpool, type HookEvent } from './events.js';
 import { IdleFloor } from './idle-floor.js';
 import { JobGroups } from './job-groups.js';
 import { type ActiveJob, JobTable, newAccount } from './jobs.js';
+import { JobProcesses } from './processes.js';
 import { Shipper } from './shipper.js';
 import { type Snapshot, SnapshotReader } from './snapshot.js';
 import { StateFile } from './state.js';
@@ -158,7 +159,8 @@ export class Agent {
     this.#state = new StateFile(options.stateDir);
     this.#cgroups = new SlurmCgroups(options.cgroupRoot, options.node, options.procfs);
     this.#reader = new SnapshotReader(sampler.domains);
-    this.#groups = new JobGroups(this.#cgroups, this.#jobs, sampler, () => {
+    const processes = new JobProcesses(options.procfs, options.node);
+    this.#groups = new JobGroups(this.#cgroups, processes, this.#jobs, sampler, () => {
       this.#soon(20, true);
     });
   }
@@ -292,12 +294,15 @@ export class Agent {
 
   async #cycle(last: boolean): Promise<void> {
     await this.#takeEvents();
+    // Before CPU times are pushed anew: the ticks so far belong to the last push.
+    this.#drain();
     const now = this.#deps.monotonicNs();
-    if (now >= this.#discoverDue) {
+    // Without control groups CPU times are pushed once per cycle while there are jobs to push them for.
+    const pushing = this.#groups.pushedAtNs !== null && this.#jobs.active.length > 0;
+    if (pushing || now >= this.#discoverDue) {
       this.#discoverDue = now + this.#options.discoverIntervalMs * 1e6;
       await this.#discover(now);
     }
-    this.#drain();
     this.#book(last ? Infinity : now - SETTLE_MS * 1e6);
     if (last || this.#reportSoon || now >= this.#reportDue) {
       this.#reportSoon = false;
@@ -355,17 +360,21 @@ export class Agent {
       jobId: job.jobId,
       restartCount: job.restartCount,
       atMs: Date.now(),
-      source: 'cgroup',
+      source: job.source === 'hook' ? 'cgroup' : job.source,
     });
   }
 
   #drain(): void {
     this.#deps.sampler.drain((tick) => {
-      const last = this.#snapshots.at(-1)?.monoNs ?? this.#booker.horizonNs ?? -Infinity;
-      if (tick.forced || tick.monoNs - last >= MIN_WINDOW_NS) {
-        this.#snapshots.push(this.#reader.take(tick, this.#groups.slots));
-      }
+      if (this.#wanted(tick)) this.#snapshots.push(this.#reader.take(tick, this.#groups.slots));
     });
+  }
+
+  #wanted({ monoNs, forced }: TickView): boolean {
+    const last = this.#snapshots.at(-1)?.monoNs ?? this.#booker.horizonNs ?? -Infinity;
+    const pushed = this.#groups.pushedAtNs;
+    if (pushed !== null && this.#jobs.active.length > 0) return last < pushed && monoNs >= pushed;
+    return forced || monoNs - last >= MIN_WINDOW_NS;
   }
 
   #book(untilNs: number): void {

@@ -1,24 +1,31 @@
-/** Keeps sampler slots in step with the control groups: a slot per job and step that can be read. */
+/**
+ * Keeps sampler slots in step with what runs: a slot per job and step whose CPU time can be read, from control
+ * groups where Slurm makes them, from processes elsewhere.
+ */
 import { type FSWatcher, watch } from 'node:fs';
 import type { Sampler } from '../sampler/index.js';
 import type { JobGroup, SlurmCgroups } from './cgroups.js';
 import type { ActiveJob, CpuAccount, JobTable } from './jobs.js';
 import { newAccount } from './jobs.js';
+import type { JobProcesses } from './processes.js';
 
-type CpuSlots = Pick<Sampler, 'watchCpu' | 'unwatchCpu'>;
+type CpuSlots = Pick<Sampler, 'watchCpu' | 'unwatchCpu' | 'pushCpu'>;
 
 export class JobGroups {
   readonly #cgroups: SlurmCgroups;
+  readonly #processes: JobProcesses;
   readonly #jobs: JobTable;
   readonly #sampler: CpuSlots;
   readonly #onChange: () => void;
   readonly #watchers = new Map<string, FSWatcher>();
   #first = true;
   #highest = -1;
+  #pushedAtNs: number | null = null;
 
   /** @param onChange called, perhaps often, when a folder of Slurm's control groups changed */
-  constructor(cgroups: SlurmCgroups, jobs: JobTable, sampler: CpuSlots, onChange: () => void) {
+  constructor(cgroups: SlurmCgroups, processes: JobProcesses, jobs: JobTable, sampler: CpuSlots, onChange: () => void) {
     this.#cgroups = cgroups;
+    this.#processes = processes;
     this.#jobs = jobs;
     this.#sampler = sampler;
     this.#onChange = onChange;
@@ -27,6 +34,14 @@ export class JobGroups {
   /** How many slots a snapshot has to carry. */
   get slots(): number {
     return this.#highest + 1;
+  }
+
+  /**
+   * When CPU times were last pushed; null where control groups are read in every tick. Between two pushes pushed
+   * slots stand still, so a window must reach from push to push.
+   */
+  get pushedAtNs(): number | null {
+    return this.#pushedAtNs;
   }
 
   /** Gives an account a slot that counts `source` from `nowNs` on. */
@@ -38,11 +53,18 @@ export class JobGroups {
   }
 
   /**
-   * Looks which jobs and steps have a control group now. A group that no event announced is a job too: sites
-   * without the hooks, and jobs from before the hooks were installed.
-   * @returns jobs found this way, and jobs known by their group alone whose group is gone
+   * Looks which jobs and steps run now. One that no event announced is a job too: sites without the hooks, and
+   * jobs from before the hooks were installed.
+   * @returns jobs found this way, and jobs found this way before that are gone
    */
   async refresh(nowNs: number): Promise<{ found: ActiveJob[]; vanished: ActiveJob[] }> {
+    const changes = this.#cgroups.exists ? await this.#refreshGroups(nowNs) : await this.#refreshProcesses(nowNs);
+    this.#first = false;
+    return changes;
+  }
+
+  async #refreshGroups(nowNs: number): Promise<{ found: ActiveJob[]; vanished: ActiveJob[] }> {
+    this.#pushedAtNs = null;
     const groups = await this.#cgroups.scan();
     const found: ActiveJob[] = [];
     for (const group of groups) {
@@ -55,13 +77,33 @@ export class JobGroups {
       this.#follow(job, group, nowNs);
     }
     const present = new Set(groups.map((group) => group.path));
-    const vanished = this.#jobs.active.filter(
-      (job) =>
-        job.source === 'cgroup' && job.endMonoNs === null && job.groupPath !== null && !present.has(job.groupPath),
-    );
-    this.#first = false;
     await this.#watchFolders();
-    return { found, vanished };
+    return {
+      found,
+      vanished: this.#unannounced((job) => job.groupPath !== null && !present.has(job.groupPath)),
+    };
+  }
+
+  async #refreshProcesses(nowNs: number): Promise<{ found: ActiveJob[]; vanished: ActiveJob[] }> {
+    const cpuByJob = await this.#processes.scan();
+    const found: ActiveJob[] = [];
+    for (const [jobId, cpuNs] of cpuByJob) {
+      let job = this.#jobs.find(jobId);
+      if (!job) {
+        job = this.#jobs.found(jobId, nowNs, !this.#first, 'process');
+        found.push(job);
+      }
+      job.byProcesses = true;
+      if (job.cpu.slot === null) this.attach(job.cpu, { format: 'pushed' }, nowNs);
+      if (job.cpu.slot !== null) this.#sampler.pushCpu(job.cpu.slot, cpuNs);
+    }
+    this.#pushedAtNs = nowNs;
+    return { found, vanished: this.#unannounced((job) => job.source === 'process' && !cpuByJob.has(job.jobId)) };
+  }
+
+  /** Jobs without a prolog of which nothing is left. Those with one end by their epilog. */
+  #unannounced(gone: (job: ActiveJob) => boolean): ActiveJob[] {
+    return this.#jobs.active.filter((job) => job.source !== 'hook' && job.endMonoNs === null && gone(job));
   }
 
   /** The job is booked to its end: its slots are free for others. */
@@ -70,6 +112,7 @@ export class JobGroups {
       if (account.slot !== null) this.#sampler.unwatchCpu(account.slot);
       account.slot = null;
     }
+    this.#processes.forget(job.jobId);
   }
 
   close(): void {

@@ -1,6 +1,9 @@
 /** The jobs that hold a share of this node now, and the CPU time already booked to each. */
 import type { HookEvent } from './events.js';
 
+/** How a job was found: announced by its prolog, or by its control group or processes alone. */
+export type JobSource = 'hook' | 'cgroup' | 'process';
+
 /** The CPU time of a job or step: where it is read, and how much of it is booked. */
 export interface CpuAccount {
   /** Sampler slot that counts it, null while no control group was found. */
@@ -22,8 +25,10 @@ export interface ActiveJob {
   readonly startMonoNs: number;
   /** Set by the epilog, or when the control group vanished; the job leaves once booking has passed it. */
   endMonoNs: number | null;
-  /** How it was found: a job known by its control group alone also ends with it. */
-  readonly source: 'hook' | 'cgroup';
+  /** A job that no prolog announced ends when its control group or its last process is gone. */
+  readonly source: JobSource;
+  /** Whether its CPU time comes from its processes, for want of a control group. */
+  byProcesses: boolean;
   groupPath: string | null;
   readonly cpu: CpuAccount;
   readonly steps: Map<string, CpuAccount>;
@@ -35,7 +40,7 @@ export interface SavedJob {
   readonly restartCount: number;
   readonly cores: number;
   readonly gpus: number;
-  readonly source: 'hook' | 'cgroup';
+  readonly source: JobSource;
 }
 
 export const jobKey = (jobId: number, restartCount: number): string => `${jobId}.${restartCount}`;
@@ -71,22 +76,23 @@ export class JobTable {
       startMonoNs: Math.max(event.monoNs, horizonNs),
       base: 0,
     });
-    if (known?.source !== 'cgroup') return;
-    // Its control group was seen before its event was read: the event knows more.
+    if (known === undefined || known.source === 'hook') return;
+    // Its control group or processes were seen before its event was read: the event knows more.
     if (known.key !== job.key) this.#jobs.delete(known.key);
     job.groupPath = known.groupPath;
+    job.byProcesses = known.byProcesses;
     Object.assign(job.cpu, known.cpu);
     for (const [step, account] of known.steps) job.steps.set(step, account);
   }
 
-  /** A control group whose job no event announced. @param fresh whether it appeared while the agent ran */
-  found(jobId: number, monoNs: number, fresh: boolean): ActiveJob {
+  /** A job that no event announced. @param fresh whether it appeared while the agent ran */
+  found(jobId: number, monoNs: number, fresh: boolean, source: 'cgroup' | 'process' = 'cgroup'): ActiveJob {
     return this.#add({
       jobId,
       restartCount: 0,
       cores: 1,
       gpus: 0,
-      source: 'cgroup',
+      source,
       startMonoNs: monoNs,
       base: fresh ? 0 : null,
     });
@@ -121,6 +127,7 @@ export class JobTable {
       ...rest,
       key: jobKey(job.jobId, job.restartCount),
       endMonoNs: null,
+      byProcesses: false,
       groupPath: null,
       cpu: newAccount(base),
       steps: new Map(),

@@ -27,6 +27,8 @@ export interface JobIdentity {
   readonly jobId: number;
   readonly restartCount: number;
   readonly cores: number;
+  /** CPU time taken from processes: the job's share is an estimate, however good the meter. */
+  readonly byProcesses: boolean;
 }
 
 export interface OwnerSlice {
@@ -128,6 +130,7 @@ export class OpenSegment {
           jobId: job.jobId,
           restartCount: job.restartCount,
           ...row,
+          quality: job.byProcesses ? 'estimated' : quality,
           ...(steps.length > 0 ? { steps } : {}),
         };
       }),

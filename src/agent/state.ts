@@ -18,7 +18,7 @@ const stateSchema = v.object({
       restartCount: count,
       cores: count,
       gpus: count,
-      source: v.picklist(['hook', 'cgroup']),
+      source: v.picklist(['hook', 'cgroup', 'process']),
     }),
   ),
   idleFloor: v.object({ emptyWatts: power, lowestWatts: power }),

@@ -1,4 +1,5 @@
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -236,4 +237,19 @@ describe('an agent with the model meter', () => {
     expect(log.join('\n')).toMatch(/saved state is damaged/);
     await agent.stop();
   });
+});
+
+test('without control groups a job is booked by its processes, and says that it is an estimate', async () => {
+  const { root, options, controller, start } = await node();
+  await rm(join(root, 'cgroup'), { recursive: true });
+  const agent = await start();
+  const job = spawn('sh', ['-c', 'while :; do :; done'], { env: { SLURM_JOB_ID: '11', SLURMD_NODENAME: 'n1' } });
+  cleanUp.push(() => Promise.resolve(job.kill('SIGKILL')));
+  await hook(options.eventDir, 'prolog', 11);
+  await until('its CPU time is booked', () => controller.rows.some((row) => row.jobId === 11 && row.cpuMs > 500));
+  await agent.stop();
+  const rows = controller.rows.filter((row) => row.jobId === 11);
+  expect(new Set(rows.map((row) => row.quality))).toEqual(new Set(['estimated']));
+  const spanMs = rows.reduce((sum, row) => sum + row.endMs - row.startMs, 0);
+  expect(rows.reduce((sum, row) => sum + row.cpuMs, 0)).toBeLessThan(spanMs * 1.2);
 });
