@@ -119,14 +119,17 @@ function selectJobs(database: Queryable, clusterId: number, query: JobsQuery): P
     conditions.push(condition(`$${values.length}`));
   };
   if (query.jobs) {
+    // Every branch has an index of its own: the number alone, or the group that the written name belongs to.
+    const ids = query.jobs.flatMap((name) => (name.id === undefined ? [] : [name.id]));
+    const tasks = query.jobs.filter((name) => name.id === undefined).map((name) => name.displayId);
     values.push(
-      query.jobs.flatMap((name) => (name.id === undefined ? [] : [name.id])),
-      query.jobs.map((name) => name.displayId),
+      ids,
+      tasks.map((task) => Number.parseInt(task, 10)),
+      tasks,
     );
-    const [ids, texts] = [`$${values.length - 1}::bigint[]`, `$${values.length}::text[]`];
-    conditions.push(`(job_id = any(${ids}) or group_id = any(${ids}) or
-      group_id = any(select split_part(split_part(t, '_', 1), '+', 1)::bigint from unnest(${texts}) t)
-        and display_id = any(${texts}))`);
+    const [id, group, task] = [`$${values.length - 2}`, `$${values.length - 1}`, `$${values.length}`];
+    conditions.push(`(job_id = any(${id}::bigint[]) or group_id = any(${id}::bigint[])
+      or (group_id = any(${group}::bigint[]) and display_id = any(${task}::text[])))`);
   }
   where((p) => `user_name = any(${p}::text[])`, query.users);
   where((p) => `account = any(${p}::text[])`, query.accounts);
@@ -160,24 +163,29 @@ const WANTED = `wanted as materialized (
     coalesce(ended_at, now()) + interval '${LONGEST_INTERVAL}' as to_at
   from job where cluster_id = $1::smallint and job_id = any($2::bigint[]))`;
 
-/** Adds `grams` to the rows of `r`: each (zone, interval) is looked up once, however many rows share it. */
-const PRICED = `slot as (
-  select s.zone_id, s.interval_start, i.g_per_kwh, i.source
-  from (select distinct zone_id, interval_start from r) s
-  left join lateral carbon_intensity_at(s.zone_id, s.interval_start) i on true),
+/**
+ * Adds `grams` to the rows of `r`. The intensity of each (zone, interval) is looked up once, by the first row that has
+ * it, and handed to the others by a window: a join back would be a loop over all pairs whenever the planner expects
+ * few rows.
+ */
+const PRICED = `numbered as (
+  select r.*, row_number() over (partition by zone_id, interval_start) as place from r),
+looked_up as (
+  select n.*, max(i.g_per_kwh) over slot as g_per_kwh, max(i.source) over slot as source
+  from numbered n
+  left join lateral (
+    select a.g_per_kwh, a.source from carbon_intensity_at(n.zone_id, n.interval_start) a where n.place = 1) i on true
+  window slot as (partition by n.zone_id, n.interval_start)),
 priced as (
-  select r.*, slot.source, r.uj_package + r.uj_dram + r.uj_gpu + r.uj_other as uj,
-    (r.uj_package + r.uj_dram + r.uj_gpu + r.uj_other) / 3.6e12::double precision * p.pue * slot.g_per_kwh as grams
-  from r
-  join slot on slot.zone_id = r.zone_id and slot.interval_start = r.interval_start
+  select l.*, l.uj_package + l.uj_dram + l.uj_gpu + l.uj_other as uj,
+    (l.uj_package + l.uj_dram + l.uj_gpu + l.uj_other) / 3.6e12::double precision * p.pue * l.g_per_kwh as grams
+  from looked_up l
   left join pue_assignment p
-    on p.node_id = r.node_id and r.interval_start >= p.valid_from and r.interval_start < p.valid_to)`;
+    on p.node_id = l.node_id and l.interval_start >= p.valid_from and l.interval_start < p.valid_to)`;
 
-/** Null as soon as grams are unknown for some energy: part of a footprint is not a footprint. */
-const GRAMS = `case when count(*) filter (where uj > 0 and grams is null) = 0 then coalesce(sum(grams), 0) end as grams`;
-
-const SUMS = `sum(uj_package)::bigint as uj_package, sum(uj_dram)::bigint as uj_dram, sum(uj_gpu)::bigint as uj_gpu,
-  sum(uj_other)::bigint as uj_other, ${GRAMS}`;
+/** `unpriced` counts rows with energy and without grams: part of a footprint is not a footprint. */
+const SUMS = `sum(uj_package) as uj_package, sum(uj_dram) as uj_dram, sum(uj_gpu) as uj_gpu, sum(uj_other) as uj_other,
+  sum(grams) as grams, count(*) filter (where uj > 0 and grams is null) as unpriced`;
 
 function selectEnergy(
   database: Queryable,
@@ -191,21 +199,22 @@ function selectEnergy(
          on l.cluster_id = $1::smallint and l.job_id = w.job_id and l.owner = 'job'
          and l.interval_start >= w.from_at and l.interval_start < w.to_at),
      ${PRICED},
-     latest as (select job_id, max(restart_count) as restart_count from r group by job_id),
-     on_node as (
-       select job_id, node_id, sum(covered_ms) as covered_ms, sum(active_ms) as active_ms
-       from r join latest using (job_id, restart_count) group by job_id, node_id),
-     coverage as (
-       select job_id, sum(covered_ms)::bigint as covered_ms, max(active_ms)::bigint as active_ms,
-         count(*)::integer as nodes
-       from on_node group by job_id),
-     energy as (
-       select job_id, ${SUMS}, sum(cpu_ms)::bigint as cpu_ms, max(quality)::text as quality,
-         array_agg(distinct zone.name order by zone.name) as zones,
-         coalesce(array_agg(distinct source order by source) filter (where source is not null), '{}') as sources,
-         array_agg(distinct method.rule order by method.rule) as rules
-       from priced join zone using (zone_id) join method using (method_id) group by job_id)
-     select * from energy join coverage using (job_id)`,
+     -- Coverage is of the latest run only; energy is of all.
+     run as (select p.*, restart_count = max(restart_count) over (partition by job_id) as is_latest from priced p),
+     part as (
+       select job_id, node_id, zone_id, method_id, source, ${SUMS}, sum(cpu_ms) as cpu_ms, max(quality) as quality,
+         sum(covered_ms) filter (where is_latest) as covered_ms, sum(active_ms) filter (where is_latest) as active_ms
+       from run group by job_id, node_id, zone_id, method_id, source),
+     on_node as (select part.*, sum(active_ms) over (partition by job_id, node_id) as node_active_ms from part)
+     select job_id, sum(uj_package)::bigint as uj_package, sum(uj_dram)::bigint as uj_dram, sum(uj_gpu)::bigint as uj_gpu,
+       sum(uj_other)::bigint as uj_other, case when sum(unpriced) = 0 then coalesce(sum(grams), 0) end as grams,
+       sum(cpu_ms)::bigint as cpu_ms, max(quality)::text as quality, coalesce(sum(covered_ms), 0)::bigint as covered_ms,
+       coalesce(max(node_active_ms), 0)::bigint as active_ms,
+       (count(distinct node_id) filter (where active_ms is not null))::integer as nodes,
+       array_agg(distinct zone.name order by zone.name) as zones,
+       coalesce(array_agg(distinct source order by source) filter (where source is not null), '{}') as sources,
+       array_agg(distinct method.rule order by method.rule) as rules
+     from on_node join zone using (zone_id) join method using (method_id) group by job_id`,
     [clusterId, jobIds],
   );
 }
@@ -222,7 +231,9 @@ function selectStepEnergy(
          on l.cluster_id = $1::smallint and l.job_id = w.job_id
          and l.interval_start >= w.from_at and l.interval_start < w.to_at),
      ${PRICED}
-     select job_id, step, ${SUMS} from priced group by job_id, step`,
+     select job_id, step, uj_package::bigint, uj_dram::bigint, uj_gpu::bigint, uj_other::bigint,
+       case when unpriced = 0 then coalesce(grams, 0) end as grams
+     from (select job_id, step, ${SUMS} from priced group by job_id, step) sums`,
     [clusterId, jobIds],
   );
 }
