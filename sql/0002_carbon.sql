@@ -48,7 +48,9 @@ as $$
     order by c.valid_from desc, c.issued_at desc
     limit 1
   ) i
-  where s.zone_id = wanted_zone and s.kind = 'average' and s.basis = 'lifecycle' and i.valid_to > wanted_at
+  -- No zone is asked for often (rows that share an interval), and must cost nothing.
+  where wanted_zone is not null
+    and s.zone_id = wanted_zone and s.kind = 'average' and s.basis = 'lifecycle' and i.valid_to > wanted_at
   order by s.rank, i.issued_at desc, s.name
   limit 1
 $$;

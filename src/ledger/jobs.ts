@@ -173,8 +173,7 @@ const PRICED = `numbered as (
 looked_up as (
   select n.*, max(i.g_per_kwh) over slot as g_per_kwh, max(i.source) over slot as source
   from numbered n
-  left join lateral (
-    select a.g_per_kwh, a.source from carbon_intensity_at(n.zone_id, n.interval_start) a where n.place = 1) i on true
+  left join lateral carbon_intensity_at(case when n.place = 1 then n.zone_id end, n.interval_start) i on true
   window slot as (partition by n.zone_id, n.interval_start)),
 priced as (
   select l.*, l.uj_package + l.uj_dram + l.uj_gpu + l.uj_other as uj,
