@@ -86,16 +86,20 @@ function explainKept(cluster: Cluster): void {
   say(`Logs: ${cluster.folder}/log   Stop it: npm run demo -- --stop`);
 }
 
-/** Runs `work` with a clean-up that Ctrl-C and SIGTERM reach too. */
+/** Aborted by Ctrl-C or SIGTERM: from then on everything fails because it is being removed, and no one wants to read it. */
+const interruption = new AbortController();
+
+/** Runs the demo, with a clean-up that Ctrl-C and SIGTERM reach too. */
 async function demo(keep: boolean): Promise<ExitCode> {
   for (const folder of await removeStaleClusters()) step(`removed what an earlier run left: ${folder}`);
   let remove: (() => Promise<void>) | undefined;
-  const interrupted = (name: NodeJS.Signals): void => {
+  const onSignal = (name: NodeJS.Signals): void => {
+    interruption.abort();
     process.removeAllListeners('SIGINT').removeAllListeners('SIGTERM');
     say(`\n${name}: stopping and removing everything (again to leave at once)`);
     void (remove?.() ?? Promise.resolve()).finally(() => process.exit(name === 'SIGINT' ? 130 : 143));
   };
-  process.on('SIGINT', interrupted).on('SIGTERM', interrupted);
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
 
   step('starting a cluster of four nodes in two partitions');
   const cluster = await startCluster({ progress: step }, (removeFolder) => (remove = removeFolder));
@@ -112,7 +116,7 @@ async function demo(keep: boolean): Promise<ExitCode> {
     keep = false;
     throw error;
   } finally {
-    if (!keep) {
+    if (!keep && !interruption.signal.aborted) {
       await cluster.stop();
       step('everything stopped and removed');
     }
@@ -140,7 +144,9 @@ async function main(args: readonly string[]): Promise<ExitCode> {
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  console.error(`demo: ${messageOf(error)}`);
-  if (error instanceof WattleError) console.error(error.remedy);
+  if (!interruption.signal.aborted) {
+    console.error(`demo: ${messageOf(error)}`);
+    if (error instanceof WattleError) console.error(error.remedy);
+  }
   process.exitCode = EXIT.failed;
 }

@@ -38,6 +38,8 @@ need_cluster() {
   need sbatch slurm-client
   need mariadbd mariadb-server-core
   need mariadb-install-db mariadb-server-core
+  # mariadb-install-db calls it; the package of the server only recommends it.
+  need my_print_defaults mariadb-client-core
 }
 
 need_tests() {

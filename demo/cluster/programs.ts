@@ -13,6 +13,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   sbatch: 'slurm-client',
   mariadbd: 'mariadb-server-core',
   'mariadb-install-db': 'mariadb-server-core',
+  my_print_defaults: 'mariadb-client-core',
 };
 
 const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];

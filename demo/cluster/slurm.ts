@@ -199,7 +199,8 @@ async function startDatabase(
     ['--no-defaults', `--datadir=${data}`, `--user=${site.user}`, '--skip-test-db', '--skip-name-resolve'],
     { env: { ...env }, timeout: 120_000, maxBuffer: 16 << 20, cwd: site.folder },
   ).catch((error: unknown) => {
-    writeFileSync(log, messageOf(error));
+    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
+    writeFileSync(log, `${messageOf(error)}\n${stdout}${stderr}`);
     throw new WattleError('demo.start', `mariadb-install-db failed:\n${tailOf(log)}`, 'The log above tells why.');
   });
   const daemon = start('mariadbd', 'mariadbd', [
