@@ -80,7 +80,11 @@ export function createApp(options: AppOptions) {
   app.notFound((c) =>
     failureAnswer(
       c,
-      new WattleError('api.unknown-path', `nothing at ${c.req.method} ${c.req.path.slice(0, 100)}`, 'see docs/api.md'),
+      new WattleError(
+        'api.unknown-path',
+        `nothing at ${c.req.method} ${c.req.path.slice(0, 100)}`,
+        `paths are ${[...ROUTES].join(', ')}`,
+      ),
     ),
   );
 

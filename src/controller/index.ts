@@ -5,4 +5,3 @@
  */
 export * from './ports.js';
 export { Controller, type ControllerOptions, type ReloadableOptions } from './service.js';
-export type { Log } from './log.js';

@@ -15,7 +15,7 @@ import { type SiteOptions, Sites } from './sites.js';
 import { UserDirectory } from './users.js';
 
 /** The ledger, and the upkeep that only a running controller gives it. */
-export interface LedgerUnderCare extends LedgerPort {
+interface LedgerUnderCare extends LedgerPort {
   /** Makes room for the coming weeks. */
   prepare(): Promise<void>;
 }

@@ -4,7 +4,7 @@ export type SqlScalar = string | number | bigint | boolean | null;
 export type SqlValue = SqlScalar | readonly SqlScalar[];
 
 /** int8 columns arrive as bigint, timestamptz as Date, numeric as string: the same from every engine. */
-export type SqlRow = Readonly<Record<string, unknown>>;
+type SqlRow = Readonly<Record<string, unknown>>;
 
 export interface Queryable {
   /** Runs one statement with `$1`-style values, or several statements without values; gives the last one's rows. */
@@ -26,10 +26,9 @@ export interface OpenDatabase extends Database {
 }
 
 /** SQLSTATEs that mean something to us. */
-export const SQLSTATE = {
+const SQLSTATE = {
   deadlock: '40P01',
   serializationFailure: '40001',
-  undefinedTable: '42P01',
 } as const;
 
 /** The SQLSTATE of a database error, undefined for anything else. */

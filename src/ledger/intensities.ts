@@ -2,7 +2,7 @@
 import { columns, timestamp } from './columns.js';
 import type { Database } from './database.js';
 
-export interface CarbonPoint {
+interface CarbonPoint {
   readonly validFromMs: number;
   /** Infinity where it holds until something better is known. */
   readonly validToMs: number;

@@ -15,7 +15,7 @@ const ORIGIN_MS = 4 * 86_400_000;
 const ADVISORY_LOCK = 0x77_61_74_70;
 
 /** Start of the week that `atMs` lies in. */
-export function partitionStart(atMs: number): number {
+function partitionStart(atMs: number): number {
   return Math.floor((atMs - ORIGIN_MS) / WIDTH_MS) * WIDTH_MS + ORIGIN_MS;
 }
 

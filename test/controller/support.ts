@@ -35,7 +35,7 @@ export class FakeMunge implements CredentialOpener {
   }
 }
 
-export const fakeUsers = () =>
+const fakeUsers = () =>
   new UserDirectory((key) => {
     const entry = Object.entries(USERS).find(([name, uid]) => key === name || key === String(uid));
     return Promise.resolve(entry && `${entry[0]}:x:${entry[1]}:${entry[1]}::/:/bin/sh\n`);

@@ -1,40 +1,33 @@
 /** The PGlite worker as JavaScript: worker threads know nothing of Jest's TypeScript. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
-const SOURCE = fileURLToPath(new URL('../../../src/ledger/pglite-worker.ts', import.meta.url));
+const ROOT = new URL('../../../', import.meta.url);
+const SOURCE = fileURLToPath(new URL('src/ledger/pglite-worker.ts', ROOT));
+/** Inside the repository, so that the worker finds PGlite where it is installed. */
+const FOLDER = fileURLToPath(new URL('node_modules/.cache/wattle-test/', ROOT));
 
 let built: Promise<URL> | undefined;
 
 /** Built once per test file. */
 export function buildWorker(): Promise<URL> {
   built ??= (async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'wattle-test-worker-'));
-    process.on('exit', () => {
-      rmSync(folder, { recursive: true, force: true });
-    });
-    const outfile = join(folder, 'pglite-worker.mjs');
-    const pglite = import.meta.resolve('@electric-sql/pglite');
-    await build({
+    const { outputFiles } = await build({
       entryPoints: [SOURCE],
-      outfile,
       bundle: true,
       platform: 'node',
       format: 'esm',
-      // PGlite finds its WebAssembly beside itself, so it stays where it is installed.
-      plugins: [
-        {
-          name: 'pglite-in-place',
-          setup(b) {
-            b.onResolve({ filter: /^@electric-sql\/pglite$/ }, () => ({ path: pglite, external: true }));
-          },
-        },
-      ],
+      packages: 'external',
+      write: false,
     });
-    return pathToFileURL(outfile);
+    await mkdir(FOLDER, { recursive: true });
+    // Written and renamed: test files run side by side, and none may read half of another's worker.
+    const draft = `${FOLDER}pglite-worker.${process.pid}.mjs`;
+    const file = `${FOLDER}pglite-worker.mjs`;
+    await writeFile(draft, outputFiles[0]?.contents ?? '');
+    await rename(draft, file);
+    return pathToFileURL(file);
   })();
   return built;
 }
