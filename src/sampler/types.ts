@@ -1,9 +1,5 @@
 import type { DomainKind, Quality } from '../contract/index.js';
 
-/** Meters in the order of preference that the configuration uses by default. */
-export const METER_KINDS = ['rapl-powercap', 'model'] as const;
-export type MeterKind = (typeof METER_KINDS)[number];
-
 /**
  * A cumulative CPU-time counter that is read in the same tick as the energy.
  * `cpuacct.usage`: control group v1; `cpu.stat`: control group v2; `proc-stat`: the whole host's busy time
@@ -30,6 +26,8 @@ export type MeterOptions =
        */
       readonly cpuAbsent?: 'gap' | 'idle';
     };
+
+export type MeterKind = MeterOptions['kind'];
 
 export interface SamplerOptions {
   /** Regular ticks per second, 1 to 10000. Default 10. */

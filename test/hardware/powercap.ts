@@ -3,7 +3,7 @@
  * truth is known to the microjoule at any instant. Give `root` to the sampler as `sysfs`.
  */
 import { fork, type ChildProcess } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { energyUj, modulusUj, type Waveform } from './waveform.mjs';
 
@@ -97,7 +97,7 @@ export async function startPowercapEmulator(options: PowercapOptions): Promise<P
     updateHz: options.updateHz ?? 1000,
     zones: [...specs, ...twins.map((spec) => ({ ...spec, name: `mmio ${spec.name}` }))],
   };
-  const child = fork(join(import.meta.dirname, 'powercap-driver.mjs'), [JSON.stringify(config)], { execArgv: [] });
+  const child = fork(driver(), [JSON.stringify(config)], { execArgv: [] });
   const ask = conversation(child);
   await ask.ready;
 
@@ -118,6 +118,14 @@ export async function startPowercapEmulator(options: PowercapOptions): Promise<P
       await ended;
     },
   };
+}
+
+/** The driver's file: beside this one, or in the repository where this one is part of a bundle in build/. */
+function driver(): string {
+  const places = [import.meta.dirname, join(import.meta.dirname, '..', '..', 'test', 'hardware')];
+  const path = places.map((folder) => join(folder, 'powercap-driver.mjs')).find((file) => existsSync(file));
+  if (path === undefined) throw new Error(`powercap-driver.mjs is in none of ${places.join(', ')}`);
+  return path;
 }
 
 /** Requests to the driver, each with its answer. An early end of the driver fails them all. */

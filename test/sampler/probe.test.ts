@@ -1,0 +1,44 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { probeMeters } from '../../src/sampler/index.js';
+
+let sysfs = '';
+beforeEach(() => {
+  sysfs = mkdtempSync(join(tmpdir(), 'wattle-probe-'));
+});
+afterEach(() => {
+  rmSync(sysfs, { recursive: true, force: true });
+});
+
+function zone(energy: string): void {
+  const folder = join(sysfs, 'class', 'powercap', 'intel-rapl:0');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'name'), 'package-0\n');
+  writeFileSync(join(folder, 'energy_uj'), energy);
+}
+
+test('a bare machine: each meter says what it lacks and what would give it', () => {
+  const [counters, model] = probeMeters({ sysfs });
+  expect(counters).toMatchObject({ kind: 'rapl-powercap', available: false, domains: [] });
+  expect(counters?.reason).toContain(join(sysfs, 'class', 'powercap'));
+  expect(counters?.remedy).toContain('intel_rapl_msr');
+  expect(model).toMatchObject({ kind: 'model', available: false });
+  expect(model?.remedy).toContain('[sampler.model]');
+});
+
+test('counters and a declared profile', () => {
+  zone('5\n');
+  const cpu = { format: 'pushed' } as const;
+  const probes = probeMeters({ sysfs, meters: [{ kind: 'model', idleWatts: 1, wattsPerCore: 1, gpuWatts: 9, cpu }] });
+  expect(probes.map(({ available, domains }) => [available, domains.map((domain) => domain.name)])).toEqual([
+    [true, ['package-0']],
+    [true, ['package', 'gpu']],
+  ]);
+});
+
+test('a counter that gives no number', () => {
+  zone('');
+  expect(probeMeters({ sysfs })[0]).toMatchObject({ available: false, reason: expect.stringContaining('energy_uj') });
+});
