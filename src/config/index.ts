@@ -4,9 +4,8 @@
  * Must never: let an unknown key pass, show a password, or know what another room does with a value.
  */
 export * from './address.js';
-export { configPath, DEFAULT_CONFIG_PATH, type LoadOptions } from './file.js';
 export { loadConfig, parseConfig } from './load.js';
-export { ConfigError, formatKeyPath, type ConfigProblem } from './problem.js';
-export type { KeyPath, Position } from './positions.js';
+export { ConfigError, type ConfigProblem } from './problem.js';
+export type { KeyPath } from './positions.js';
 export { redact, redactUrl } from './redact.js';
 export * from './types.js';

@@ -11,24 +11,18 @@ type Unit<Name extends string> = number & Brand<Name>;
 
 /** Energy in microjoules, always a whole number (exact up to 2^53 uJ = 9 GJ). */
 export type Microjoules = Unit<'uJ'>;
-/** Energy in joules, for people and for arithmetic that need not be exact. */
-export type Joules = Unit<'J'>;
 /** Power in watts. */
 export type Watts = Unit<'W'>;
 /** Mass of CO2-equivalent in grams. */
 export type GramsCo2e = Unit<'gCO2e'>;
-/** Carbon intensity in gCO2e per kWh. */
-export type GramsPerKwh = Unit<'gCO2e/kWh'>;
 /** Wall-clock time, milliseconds since 1970-01-01T00:00Z. */
 export type EpochMs = Unit<'epoch ms'>;
 /** A span of time in milliseconds. */
 export type DurationMs = Unit<'ms'>;
 
 export const microjoules = (value: number): Microjoules => value as Microjoules;
-export const joules = (value: number): Joules => value as Joules;
 export const watts = (value: number): Watts => value as Watts;
 export const gramsCo2e = (value: number): GramsCo2e => value as GramsCo2e;
-export const gramsPerKwh = (value: number): GramsPerKwh => value as GramsPerKwh;
 export const epochMs = (value: number): EpochMs => value as EpochMs;
 export const durationMs = (value: number): DurationMs => value as DurationMs;
 

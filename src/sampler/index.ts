@@ -4,15 +4,6 @@
  * Must never: attribute energy to anyone, know of jobs, or smooth over a gap.
  */
 export { monotonicNs, probeMeters } from './probe.js';
-export type { MeterProbe, ProbeOptions } from './probe.js';
+export type { MeterProbe } from './probe.js';
 export { Sampler } from './sampler.js';
-export type {
-  CpuSource,
-  Domain,
-  DomainHealth,
-  MeterKind,
-  MeterOptions,
-  SamplerOptions,
-  SamplerStats,
-  TickView,
-} from './types.js';
+export type { CpuSource, Domain, MeterOptions, SamplerOptions, TickView } from './types.js';
