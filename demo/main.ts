@@ -81,7 +81,7 @@ function explainKept(cluster: Cluster): void {
   const root = repositoryRoot();
   say('The cluster stays up. In this or any other terminal:\n');
   say(`  export SLURM_CONF=${cluster.slurm.env['SLURM_CONF'] ?? ''} WATTLE_CONFIG=${cluster.wattle.configFile}`);
-  say(`  sbatch --chdir=${cluster.folder}/jobs --wrap="timeout 20 sh -c 'while :; do :; done'"`);
+  say(`  sbatch --chdir=${cluster.folder}/jobs --wrap="timeout 20 sh -c 'while :; do :; done'; true"`);
   say(`  node ${join(root, 'dist/bin/scarbon.js')}\n`);
   say(`Logs: ${cluster.folder}/log   Stop it: npm run demo -- --stop`);
 }

@@ -6,6 +6,7 @@ let failed = 0;
 for (const file of process.argv.slice(2)) {
   try {
     const result = JSON.parse(readFileSync(file, 'utf8'));
+    if (result.numTotalTests === 0) throw new Error('no test ran');
     passed += result.numPassedTests;
     // A file that cannot even be loaded has no tests to fail, and must not count as fine.
     failed += result.numFailedTests + result.numRuntimeErrorTestSuites;

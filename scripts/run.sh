@@ -25,7 +25,7 @@ test_all() {
   rm -f build/test-*.json
   status=0
   jest --testPathIgnorePatterns '<rootDir>/test/cluster/' --json --outputFile=build/test-rest.json || status=1
-  jest --runInBand --testPathPatterns '<rootDir>/test/cluster/' --json --outputFile=build/test-cluster.json || status=1
+  jest --runInBand --testPathPatterns test/cluster/ --json --outputFile=build/test-cluster.json || status=1
   node scripts/count-tests.mjs build/test-rest.json build/test-cluster.json || status=1
   return $status
 }
