@@ -56,7 +56,7 @@ function library(): Library {
     );
   }
   const free = koffi.load(null).func('void free(void *pointer)');
-  const credential = koffi.disposable('WattleMungeCredential', 'str', free);
+  const credential = koffi.disposable('str', free);
   const encode = handle.func('munge_encode', 'int', [
     koffi.out(koffi.pointer(credential)),
     'void *',
