@@ -56,6 +56,13 @@ interface EnergyRow extends EnergySums {
   rules: string[];
 }
 
+/** What the hooks said of a job's latest run: on how many nodes it began and ended, and how long it was there. */
+interface SpanRow {
+  job_id: bigint;
+  nodes: number;
+  span_ms: number;
+}
+
 interface StepRow {
   job_id: bigint;
   step: string;
@@ -85,12 +92,14 @@ export async function findJobs(
   const jobs = found.slice(0, query.limit).reverse();
   const ids = jobs.map((job) => job.job_id);
   if (ids.length === 0) return { jobs: [], truncated };
-  const [energy, steps, stepEnergy] = await Promise.all([
+  const [energy, spans, steps, stepEnergy] = await Promise.all([
     selectEnergy(database, clusterId, ids),
+    selectSpans(database, clusterId, ids),
     selectSteps(database, clusterId, ids),
     selectStepEnergy(database, clusterId, ids),
   ]);
   const energyOf = new Map(energy.map((row) => [row.job_id, row]));
+  const spanOf = new Map(spans.map((row) => [row.job_id, row]));
   const stepEnergyOf = new Map(stepEnergy.map((row) => [`${row.job_id}.${row.step}`, row]));
   const stepsOf = new Map(ids.map((id) => [id, [] as StepRow[]]));
   for (const step of steps) stepsOf.get(step.job_id)?.push(step);
@@ -100,6 +109,7 @@ export async function findJobs(
       jobAnswer(
         job,
         energyOf.get(job.job_id),
+        spanOf.get(job.job_id),
         (stepsOf.get(job.job_id) ?? []).map((step) =>
           stepAnswer(step, stepEnergyOf.get(`${step.job_id}.${step.step}`), nowMs),
         ),
@@ -218,6 +228,18 @@ function selectEnergy(
   );
 }
 
+function selectSpans(database: Queryable, clusterId: number, jobIds: readonly bigint[]): Promise<readonly SpanRow[]> {
+  return database.query<SpanRow>(
+    `select job_id, count(*)::integer as nodes,
+       sum(extract(epoch from ended_at - started_at) * 1000)::double precision as span_ms
+     from (
+       select *, max(restart_count) over (partition by job_id) as latest
+       from job_node where cluster_id = $1::smallint and job_id = any($2::bigint[])) run
+     where restart_count = latest and ended_at >= started_at group by job_id`,
+    [clusterId, jobIds],
+  );
+}
+
 function selectStepEnergy(
   database: Queryable,
   clusterId: number,
@@ -267,19 +289,34 @@ function elapsed(row: Pick<JobRow, 'state' | 'started_at' | 'ended_at' | 'elapse
   return Math.max(0, nowMs - startedAt.getTime());
 }
 
+/** Times of events and rows are whole milliseconds: what lies below this per node is rounding, not a gap. */
+const ROUNDING_MS = 5;
+
 /**
- * Sampled node-time over all node-time. While a job runs its nodes report a few seconds late, so the time is that of
- * the node heard of longest; a node that never reports still counts.
+ * Sampled node-time over all node-time. On nodes whose hooks told both ends of the run the time is theirs; elsewhere
+ * it is Slurm's, in whole seconds. While a job runs its nodes report a few seconds late, so the time is that of the
+ * node heard of longest. A node that never reports still counts.
  */
-function coverage(job: JobRow, energy: EnergyRow | undefined): number | null {
+function coverage(job: JobRow, energy: EnergyRow | undefined, span: SpanRow | undefined): number | null {
   const elapsedMs = Number(job.elapsed_ms);
-  if (!energy) return job.ended_at !== null && elapsedMs > 0 && job.started_at !== null ? 0 : null;
-  const spanMs = job.ended_at === null || elapsedMs === 0 ? Number(energy.active_ms) : elapsedMs;
-  const nodeMs = spanMs * Math.max(job.nnodes, energy.nodes);
-  return nodeMs === 0 ? null : Math.min(1, Number(energy.covered_ms) / nodeMs);
+  const ended = job.ended_at !== null;
+  if (!energy) return ended && elapsedMs > 0 && job.started_at !== null ? 0 : null;
+  const nodes = Math.max(job.nnodes, energy.nodes);
+  const coveredMs = Number(energy.covered_ms);
+  const perNodeMs = ended && elapsedMs > 0 ? elapsedMs : Number(energy.active_ms);
+  const told = ended && span !== undefined ? span : { nodes: 0, span_ms: 0 };
+  const nodeMs = told.span_ms + Math.max(0, nodes - told.nodes) * perNodeMs;
+  if (nodeMs <= 0) return null;
+  return nodeMs - coveredMs <= ROUNDING_MS * nodes ? 1 : coveredMs / nodeMs;
 }
 
-function jobAnswer(job: JobRow, energy: EnergyRow | undefined, steps: readonly StepAnswer[], nowMs: number): JobAnswer {
+function jobAnswer(
+  job: JobRow,
+  energy: EnergyRow | undefined,
+  span: SpanRow | undefined,
+  steps: readonly StepAnswer[],
+  nowMs: number,
+): JobAnswer {
   return {
     jobId: job.display_id,
     jobIdRaw: Number(job.job_id),
@@ -299,7 +336,7 @@ function jobAnswer(job: JobRow, energy: EnergyRow | undefined, steps: readonly S
     exitCode: job.exit_code,
     energy: energyAnswer(energy ?? ZERO),
     co2e: grams((energy ?? ZERO).grams),
-    coverage: coverage(job, energy),
+    coverage: coverage(job, energy, span),
     quality: energy?.quality ?? null,
     cpuMs: durationMs(Number(energy?.cpu_ms ?? 0n)),
     zones: energy?.zones ?? [],

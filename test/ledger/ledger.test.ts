@@ -316,6 +316,19 @@ onBothEngines((engine) => {
     expect(job?.coverage).toBeCloseTo(0.25, 9);
   });
 
+  test('the hooks know how long a short job was there better than whole seconds do', async () => {
+    const { ledger, of } = await openBooks();
+    const at = (kind: 'start' | 'end', atMs: number) =>
+      ({ kind, atMs, jobId: 8, restartCount: 0, source: 'hook' }) as const;
+    const row = (coveredMs: number) => jobRow(8, 3, { startMs: T0 + 400, endMs: T0 + 1_300, coveredMs });
+    const events = [at('start', T0 + 400), at('end', T0 + 1_300)];
+    await ledger.recordFacts([facts(8, { endMs: T0 + 2_000, elapsedMs: 2_000 })]);
+    await ledger.book(of(batch(0, [segment([row(450)])], { events })), SITE);
+    expect((await jobsOf(ledger))[0]?.coverage).toBeCloseTo(0.5, 9);
+    await ledger.book(of(batch(1, [segment([row(449)])])), SITE);
+    expect((await jobsOf(ledger))[0]?.coverage).toBe(1);
+  });
+
   test('a node that never reports lowers the coverage of its job', async () => {
     const { ledger, of } = await openBooks();
     await ledger.recordFacts([facts(6, { nnodes: 4 })]);
