@@ -46,8 +46,8 @@ export interface Folder {
 }
 
 /** A fresh folder that others may pass through (a job's user needs slurm.conf and the MUNGE socket), not list. */
-export function createFolder(nodeCount: number): Folder {
-  const path = mkdtempSync(join(temporaryFolder(), PREFIX));
+export function createFolder(nodeCount: number, parent = temporaryFolder()): Folder {
+  const path = mkdtempSync(join(parent, PREFIX));
   chmodSync(path, 0o711);
   const tag = randomBytes(2).toString('hex');
   const nodes = Array.from({ length: nodeCount }, (_, index) => `w${tag}n${index + 1}`);
@@ -74,8 +74,7 @@ function readState(path: string): State | undefined {
 }
 
 /** Folders of earlier runs of this user. Anyone may make a folder in /tmp, so only real folders of our own count. */
-function folders(): string[] {
-  const parent = temporaryFolder();
+function folders(parent: string): string[] {
   return readdirSync(parent)
     .filter((name) => name.startsWith(PREFIX))
     .map((name) => join(parent, name))
@@ -103,9 +102,9 @@ export async function removeFolder(path: string, nodes: readonly string[]): Prom
 }
 
 /** Removes what runs left that did not end by themselves. Returns the folders removed. */
-export async function removeStaleClusters(): Promise<string[]> {
+export async function removeStaleClusters(parent = temporaryFolder()): Promise<string[]> {
   const removed: string[] = [];
-  for (const path of folders()) {
+  for (const path of folders(parent)) {
     const state = readState(path);
     // Without a state file it is a run that is just beginning, or one that died in its first moments.
     if (state === undefined && existsSync(path) && Date.now() - lstatSync(path).mtimeMs < 60_000) continue;
@@ -118,13 +117,13 @@ export async function removeStaleClusters(): Promise<string[]> {
 }
 
 /** Folders of clusters that were left up on purpose. */
-export function keptClusters(): string[] {
-  return folders().filter((path) => readState(path)?.kept === true);
+export function keptClusters(parent = temporaryFolder()): string[] {
+  return folders(parent).filter((path) => readState(path)?.kept === true);
 }
 
 /** Stops the clusters that were left up on purpose. Returns the folders removed. */
-export async function stopKeptClusters(): Promise<string[]> {
-  const kept = keptClusters();
+export async function stopKeptClusters(parent = temporaryFolder()): Promise<string[]> {
+  const kept = keptClusters(parent);
   for (const path of kept) await removeFolder(path, readState(path)?.nodes ?? []);
   return kept;
 }

@@ -13,16 +13,13 @@ import {
 } from '../../demo/cluster/folder.js';
 import { isAlive, markedProcesses, startDaemon, mark } from '../../demo/cluster/processes.js';
 
-const realTemporary = tmpdir();
 let temporary = '';
 
 // A temporary folder of its own: a demo that runs on this machine meanwhile is none of this test's business.
 beforeEach(() => {
-  temporary = mkdtempSync(join(realTemporary, 'wf-'));
-  process.env['TMPDIR'] = temporary;
+  temporary = mkdtempSync(join(tmpdir(), 'wattle-folders-'));
 });
 afterEach(() => {
-  process.env['TMPDIR'] = realTemporary;
   rmSync(temporary, { recursive: true, force: true });
 });
 
@@ -47,12 +44,12 @@ function sleeper(folder: string): number {
 }
 
 test('a cluster whose owner died is removed with all its processes', async () => {
-  const { path } = createFolder(2);
+  const { path } = createFolder(2, temporary);
   const pid = sleeper(path);
   const bystander = spawn('sleep', ['300'], { stdio: 'ignore' });
   try {
     orphan(path);
-    expect(await removeStaleClusters()).toEqual([path]);
+    expect(await removeStaleClusters(temporary)).toEqual([path]);
     expect(existsSync(path)).toBe(false);
     expect(isAlive(pid)).toBe(false);
     expect(markedProcesses(path)).toEqual([]);
@@ -63,20 +60,20 @@ test('a cluster whose owner died is removed with all its processes', async () =>
 });
 
 test('a cluster whose owner runs stays', async () => {
-  const { path } = createFolder(2);
-  expect(await removeStaleClusters()).toEqual([]);
+  const { path } = createFolder(2, temporary);
+  expect(await removeStaleClusters(temporary)).toEqual([]);
   expect(existsSync(path)).toBe(true);
 });
 
 test('a cluster that was kept stays until it is stopped', async () => {
-  const folder = createFolder(2);
+  const folder = createFolder(2, temporary);
   const pid = sleeper(folder.path);
   keepFolder(folder);
   orphan(folder.path);
-  expect(await removeStaleClusters()).toEqual([]);
-  expect(keptClusters()).toEqual([folder.path]);
+  expect(await removeStaleClusters(temporary)).toEqual([]);
+  expect(keptClusters(temporary)).toEqual([folder.path]);
   expect(isAlive(pid)).toBe(true);
-  expect(await stopKeptClusters()).toEqual([folder.path]);
+  expect(await stopKeptClusters(temporary)).toEqual([folder.path]);
   expect(isAlive(pid)).toBe(false);
   expect(existsSync(folder.path)).toBe(false);
 });
@@ -85,11 +82,11 @@ test('a link that bears the name of a folder is not followed', async () => {
   const elsewhere = join(temporary, 'precious');
   mkdirSync(elsewhere);
   symlinkSync(elsewhere, join(temporary, 'wattle-demo-trap'));
-  expect(await removeStaleClusters()).toEqual([]);
+  expect(await removeStaleClusters(temporary)).toEqual([]);
   expect(existsSync(elsewhere)).toBe(true);
 });
 
 test('two clusters have no node name in common', () => {
-  const names = [createFolder(4), createFolder(4)].flatMap((folder) => folder.nodes);
+  const names = [createFolder(4, temporary), createFolder(4, temporary)].flatMap((folder) => folder.nodes);
   expect(new Set(names).size).toBe(8);
 });
