@@ -31,10 +31,10 @@ test_all() {
 }
 
 lint() {
-  check eslint npx --no-install eslint .
-  check prettier npx --no-install prettier --check --log-level=warn .
-  check types npx --no-install tsc -p tsconfig.json --noEmit
-  check knip npx --no-install knip
+  check eslint eslint .
+  check prettier prettier --check --log-level=warn .
+  check types tsc -p tsconfig.json --noEmit
+  check knip knip
   git ls-files 'native/*.cc' 'native/*.h' 'test/*.cc' 'test/*.h' >build/lint-files
   check clang-format xargs -r clang-format --dry-run -Werror <build/lint-files
   git ls-files 'scripts/*.sh' .ci/run slurm/prolog slurm/epilog 'slurm/*.sh' 'test/*.sh' >build/lint-files
@@ -48,6 +48,7 @@ lint() {
   }
 }
 
+PATH=$PWD/node_modules/.bin:$PATH
 mkdir -p build
 case $verb in
   demo)
