@@ -11,6 +11,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readdirSync,
   rmSync,
   rmdirSync,
   writeFileSync,
@@ -27,8 +28,6 @@ const JOBS = 16;
 const WARM_UP_MS = 15_000;
 const WINDOW_MS = 60_000;
 const NODE = 'wattle-bench';
-/** USER_HZ: the unit of /proc/PID/stat on every Linux. */
-const TICKS_PER_SECOND = 100;
 
 /** The job folders of a node, in a tree that the agent takes for control groups. */
 interface Groups {
@@ -91,12 +90,13 @@ function prologs(eventDir: string): void {
   }
 }
 
-/** CPU seconds of all threads of a process so far. */
+/** CPU seconds of all threads of a process so far, from the scheduler's own nanoseconds. */
 function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The command name in parentheses may hold spaces; utime and stime are fields 14 and 15.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const ns = threads.map((thread) =>
+    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]),
+  );
+  return ns.reduce((sum, each) => sum + each, 0) / 1e9;
 }
 
 function residentMb(pid: number): number {
@@ -180,6 +180,8 @@ export async function run(emit: Emit): Promise<void> {
     server.close();
     process.kill(munged);
     groups.remove();
-    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+    // munged removes its own files meanwhile.
+    await sleep(500);
+    rmSync(folder, { recursive: true, force: true });
   }
 }

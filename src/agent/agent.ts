@@ -34,6 +34,9 @@ const CYCLE_MS = 1000;
  */
 const SETTLE_MS = 250;
 
+/** The event spool is watched; this often it is looked at all the same, should a notice be lost. */
+const EVENT_POLL_MS = 5000;
+
 /** At more than 10 ticks per second, windows of this length are enough: the ring's values are cumulative. */
 const MIN_WINDOW_NS = 95e6;
 
@@ -117,6 +120,9 @@ export class Agent {
   #jobEvents: JobEvent[] = [];
   /** Serialised batches that are not on disk yet. Each keeps its sequence, so that no retry books it twice. */
   readonly #held: string[] = [];
+  /** True at the start: an agent that was down finds the files. */
+  #eventsWaiting = true;
+  #eventsDue = 0;
   #reportDue = 0;
   #discoverDue = 0;
   #reportSoon = false;
@@ -212,10 +218,11 @@ export class Agent {
       this.#floor,
     );
     this.#watcher = watch(this.#events.directory, { persistent: false }, () => {
+      this.#eventsWaiting = true;
       this.#soon(SETTLE_MS + 20, true);
     });
     this.#watcher.on('error', (error) => {
-      log.warn({ why: error.message }, 'event spool is not watched any more; events are seen once a second');
+      log.warn({ why: error.message }, 'event spool is not watched any more; it is looked at every few seconds');
     });
     // Jobs from before this start are told from those that come: only the latter began at zero CPU time.
     await this.#discover(now);
@@ -293,7 +300,12 @@ export class Agent {
   }
 
   async #cycle(last: boolean): Promise<void> {
-    await this.#takeEvents();
+    const due = this.#deps.monotonicNs();
+    if (last || this.#eventsWaiting || due >= this.#eventsDue) {
+      this.#eventsWaiting = false;
+      this.#eventsDue = due + EVENT_POLL_MS * 1e6;
+      await this.#takeEvents();
+    }
     // Before CPU times are pushed anew: the ticks so far belong to the last push.
     this.#drain();
     const now = this.#deps.monotonicNs();

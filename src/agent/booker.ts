@@ -35,7 +35,8 @@ interface JobCpu {
   readonly fromNs: number;
   readonly toNs: number;
   cpuNs: number;
-  readonly steps: Map<string, number>;
+  /** CPU time by step; null where no step burnt any. */
+  readonly steps: ReadonlyMap<string, number> | null;
 }
 
 /** A cumulative value at a time inside the window, as a whole number so that differences add up. */
@@ -55,6 +56,17 @@ function takeCpu(account: CpuAccount, snapshot: Snapshot): number | null {
   const booked = account.bookedNs;
   account.bookedNs = Math.max(value, booked ?? value);
   return booked === null ? null : Math.max(0, value - booked);
+}
+
+function stepCpu(job: ActiveJob, snapshot: Snapshot): ReadonlyMap<string, number> | null {
+  let burnt: Map<string, number> | null = null;
+  for (const [step, account] of job.steps) {
+    const ns = takeCpu(account, snapshot);
+    if (ns === null || ns === 0) continue;
+    burnt ??= new Map();
+    burnt.set(step, ns);
+  }
+  return burnt;
 }
 
 export class Booker {
@@ -137,11 +149,7 @@ export class Booker {
       const toNs = Math.min(job.endMonoNs ?? snapshot.monoNs, snapshot.monoNs);
       if (toNs <= fromNs) continue;
       const cpuNs = takeCpu(job.cpu, snapshot);
-      const entry: JobCpu = { job, fromNs, toNs, cpuNs: cpuNs ?? 0, steps: new Map() };
-      for (const [step, account] of job.steps) {
-        const stepNs = takeCpu(account, snapshot);
-        if (stepNs !== null && stepNs > 0) entry.steps.set(step, stepNs);
-      }
+      const entry: JobCpu = { job, fromNs, toNs, cpuNs: cpuNs ?? 0, steps: stepCpu(job, snapshot) };
       jobs.push(entry);
       if (Number.isNaN(reading(job.cpu, snapshot))) unread.push(entry);
     }
@@ -164,10 +172,10 @@ export class Booker {
 
   /** Ends of the slices: job starts and ends, ledger edges, and the window's own end. */
   #cuts(fromNs: number, toNs: number, jobs: readonly JobCpu[], realAt: (ns: number) => number): number[] {
-    const cuts = new Set<number>([toNs]);
+    const cuts = [toNs];
     for (const job of jobs) {
-      cuts.add(job.fromNs);
-      cuts.add(job.toNs);
+      if (job.fromNs > fromNs) cuts.push(job.fromNs);
+      if (job.toNs < toNs) cuts.push(job.toNs);
     }
     const { intervalMs } = this.#options;
     for (
@@ -175,9 +183,11 @@ export class Booker {
       edge < realAt(toNs);
       edge += intervalMs
     ) {
-      cuts.add(Math.round(fromNs + (edge - realAt(fromNs)) * 1e6));
+      cuts.push(Math.round(fromNs + (edge - realAt(fromNs)) * 1e6));
     }
-    return [...cuts].filter((cut) => cut > fromNs && cut <= toNs).sort((a, b) => a - b);
+    // Nearly every window is whole: no event, no edge.
+    if (cuts.length === 1) return cuts;
+    return [...new Set(cuts)].filter((cut) => cut > fromNs && cut <= toNs).sort((a, b) => a - b);
   }
 
   #bookSlice(
@@ -224,8 +234,7 @@ export class Booker {
     present.forEach((entry, index) => {
       const share = split.jobs[index];
       const cpuNs = shares[index]?.cpuNs ?? 0;
-      const steps = new Map([...entry.steps].map(([step, ns]) => [step, ns * part(entry)]));
-      if (share) segment.addJob(entry.job, { ...slice, share, cpuNs }, steps);
+      if (share) segment.addJob(entry.job, { ...slice, share, cpuNs }, entry.steps, part(entry));
     });
     segment.addNodeOwner('idle', { ...slice, share: split.idle, cpuNs: 0 });
     segment.addNodeOwner('system', { ...slice, share: split.system, cpuNs: systemCpuNs });

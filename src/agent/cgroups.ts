@@ -7,8 +7,7 @@
  * A slurmd built for one node per host leaves `_<node>` or `<node>_` out. Slurm 26.05 names a job's group
  * `s<SLUID>` (13 characters of base 32) instead of `job_<id>`.
  */
-import { existsSync } from 'node:fs';
-import { readFile, readdir } from 'node:fs/promises';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CpuSource } from '../sampler/index.js';
 
@@ -26,17 +25,35 @@ export interface JobGroup {
   readonly steps: readonly StepGroup[];
 }
 
+export interface GroupScan {
+  readonly jobs: readonly JobGroup[];
+  /** Folders in which a new sub-folder means a new job or step: what a watcher should watch. */
+  readonly folders: readonly string[];
+}
+
 const JOB_NAME = /^job_(\d{1,10})$/;
 const SLUID_NAME = /^s([0-9A-HJKMNP-TV-Z]{13})$/i;
 const STEP_NAME = /^step_(batch|extern|interactive|\d{1,10})$/;
 
-async function folders(path: string): Promise<string[]> {
+/**
+ * Sub-folders of a control group. Read synchronously on purpose: these file systems are in memory, and a detour
+ * through the thread pool costs more than the call.
+ */
+function folders(path: string): string[] {
   try {
-    const entries = await readdir(path, { withFileTypes: true });
+    const entries = readdirSync(path, { withFileTypes: true });
     return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
   } catch {
     // Groups vanish between two looks: that is how jobs end.
     return [];
+  }
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
   }
 }
 
@@ -80,65 +97,55 @@ export class SlurmCgroups {
     return this.#cpuOf(this.scope);
   }
 
-  /** Folders in which a new sub-folder means a new job or step: what a watcher should watch. */
-  async watchable(): Promise<string[]> {
-    const scope = this.scope;
-    const users = this.version === 1 ? (await folders(scope)).map((name) => join(scope, name)) : [];
-    const jobs = await Promise.all((users.length > 0 ? users : [scope]).map((path) => this.#jobFolders(path)));
-    return [scope, ...users, ...jobs.flat()].filter((path) => existsSync(path));
-  }
-
   /** Tells which job a SLUID belongs to (SLURM_JOB_SLUID of a hook event). */
   learnSluid(sluid: string, jobId: number): void {
     this.#sluids.set(sluid.replace(/^s/, '').toUpperCase(), jobId);
   }
 
-  async scan(): Promise<JobGroup[]> {
+  scan(): GroupScan {
     const scope = this.scope;
-    const parents = this.version === 1 ? (await folders(scope)).filter((name) => name.startsWith('uid_')) : [''];
-    const found = await Promise.all(
-      parents.map(async (parent) => {
-        const paths = await this.#jobFolders(join(scope, parent));
-        return Promise.all(paths.map((path) => this.#job(path)));
-      }),
+    const users = this.version === 1 ? folders(scope).filter((name) => name.startsWith('uid_')) : [];
+    const parents = this.version === 1 ? users.map((name) => join(scope, name)) : [scope];
+    const paths = parents.flatMap((parent) =>
+      folders(parent)
+        .filter((name) => JOB_NAME.test(name) || SLUID_NAME.test(name))
+        .map((name) => join(parent, name)),
     );
-    return found.flat().filter((job) => job !== undefined);
+    return {
+      jobs: paths.map((path) => this.#job(path)).filter((job) => job !== undefined),
+      folders: [...new Set([scope, ...parents, ...paths])].filter((path) => existsSync(path)),
+    };
   }
 
-  async #jobFolders(parent: string): Promise<string[]> {
-    const names = await folders(parent);
-    return names.filter((name) => JOB_NAME.test(name) || SLUID_NAME.test(name)).map((name) => join(parent, name));
-  }
-
-  async #job(path: string): Promise<JobGroup | undefined> {
-    const steps = (await folders(path)).flatMap((name) => {
+  #job(path: string): JobGroup | undefined {
+    const steps = folders(path).flatMap((name) => {
       const step = STEP_NAME.exec(name)?.[1];
       return step === undefined ? [] : [{ step, cpu: this.#cpuOf(join(path, name)) }];
     });
     const name = path.slice(path.lastIndexOf('/') + 1);
     const id = JOB_NAME.exec(name)?.[1];
-    const jobId = id === undefined ? await this.#jobOfSluid(name, path) : Number(id);
+    const jobId = id === undefined ? this.#jobOfSluid(name, path) : Number(id);
     return jobId === undefined ? undefined : { jobId, path, cpu: this.#cpuOf(path), steps };
   }
 
-  async #jobOfSluid(name: string, path: string): Promise<number | undefined> {
+  #jobOfSluid(name: string, path: string): number | undefined {
     const sluid = SLUID_NAME.exec(name)?.[1]?.toUpperCase();
     if (sluid === undefined) return undefined;
-    const known = this.#sluids.get(sluid) ?? (await this.#jobOfProcesses(path));
+    const known = this.#sluids.get(sluid) ?? this.#jobOfProcesses(path);
     if (known !== undefined) this.#sluids.set(sluid, known);
     return known;
   }
 
   /** SLURM_JOB_ID in the environment of a process in the group or below it. */
-  async #jobOfProcesses(path: string): Promise<number | undefined> {
-    const pids = await readFile(join(path, 'cgroup.procs'), 'utf8').catch(() => '');
-    for (const pid of pids.split('\n').filter((line) => /^\d+$/.test(line))) {
-      const environment = await readFile(join(this.#procfs, pid, 'environ'), 'latin1').catch(() => '');
+  #jobOfProcesses(path: string): number | undefined {
+    for (const pid of readOrEmpty(join(path, 'cgroup.procs')).split('\n')) {
+      if (!/^\d+$/.test(pid)) continue;
+      const environment = readOrEmpty(join(this.#procfs, pid, 'environ'));
       const id = /(?:^|\0)SLURM_JOB_ID=(\d{1,10})(?:\0|$)/.exec(environment)?.[1];
       if (id !== undefined) return Number(id);
     }
-    for (const name of await folders(path)) {
-      const below = await this.#jobOfProcesses(join(path, name));
+    for (const name of folders(path)) {
+      const below = this.#jobOfProcesses(join(path, name));
       if (below !== undefined) return below;
     }
     return undefined;

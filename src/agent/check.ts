@@ -51,11 +51,11 @@ async function writableFolder(what: string, path: string): Promise<Finding> {
   }
 }
 
-async function controlGroups(options: AgentOptions): Promise<Finding> {
+function controlGroups(options: AgentOptions): Finding {
   const what = 'CPU time per job';
   const groups = new SlurmCgroups(options.cgroupRoot, options.node, options.procfs);
   if (groups.exists) {
-    const jobs = await groups.scan();
+    const { jobs } = groups.scan();
     return { what, state: 'ok', found: `cgroup v${groups.version}, ${groups.scope}, ${jobs.length} jobs now` };
   }
   return {
@@ -86,7 +86,7 @@ export async function checkAgent(
   return [
     await writableFolder('state and spool', options.stateDir),
     await writableFolder('job events', join(options.eventDir, options.node)),
-    await controlGroups(options),
+    controlGroups(options),
     await sealing(seal),
   ];
 }

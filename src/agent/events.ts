@@ -126,7 +126,10 @@ export class EventSpool {
 
   /** Events that wait, oldest first. They stay until `remove`, so that a crash finds them again. */
   async read(known: ReadonlySet<string>): Promise<SpooledEvent[]> {
-    const names = (await readdir(this.directory)).filter((name) => name.endsWith('.event') && !known.has(name)).sort();
+    // A hidden name is a file that is still being written.
+    const names = (await readdir(this.directory))
+      .filter((name) => name.endsWith('.event') && !name.startsWith('.') && !known.has(name))
+      .sort();
     const events: SpooledEvent[] = [];
     for (const name of names) {
       try {

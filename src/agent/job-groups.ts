@@ -58,14 +58,14 @@ export class JobGroups {
    * @returns jobs found this way, and jobs found this way before that are gone
    */
   async refresh(nowNs: number): Promise<{ found: ActiveJob[]; vanished: ActiveJob[] }> {
-    const changes = this.#cgroups.exists ? await this.#refreshGroups(nowNs) : await this.#refreshProcesses(nowNs);
+    const changes = this.#cgroups.exists ? this.#refreshGroups(nowNs) : await this.#refreshProcesses(nowNs);
     this.#first = false;
     return changes;
   }
 
-  async #refreshGroups(nowNs: number): Promise<{ found: ActiveJob[]; vanished: ActiveJob[] }> {
+  #refreshGroups(nowNs: number): { found: ActiveJob[]; vanished: ActiveJob[] } {
     this.#pushedAtNs = null;
-    const groups = await this.#cgroups.scan();
+    const { jobs: groups, folders } = this.#cgroups.scan();
     const found: ActiveJob[] = [];
     for (const group of groups) {
       let job = this.#jobs.find(group.jobId);
@@ -77,7 +77,7 @@ export class JobGroups {
       this.#follow(job, group, nowNs);
     }
     const present = new Set(groups.map((group) => group.path));
-    await this.#watchFolders();
+    this.#watchFolders(new Set(folders));
     return {
       found,
       vanished: this.#unannounced((job) => job.groupPath !== null && !present.has(job.groupPath)),
@@ -134,8 +134,7 @@ export class JobGroups {
   }
 
   /** New folders are seen at once, so that the first tenth of a second of a step is read, not estimated. */
-  async #watchFolders(): Promise<void> {
-    const folders = new Set(await this.#cgroups.watchable());
+  #watchFolders(folders: ReadonlySet<string>): void {
     for (const [path, watcher] of this.#watchers) {
       if (folders.has(path)) continue;
       watcher.close();

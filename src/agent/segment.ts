@@ -74,7 +74,8 @@ export class OpenSegment {
     this.#add(this.#nodeOwners[owner], slice);
   }
 
-  addJob(job: JobIdentity, slice: OwnerSlice, stepCpuNs: ReadonlyMap<string, number>): void {
+  /** @param stepCpuNs CPU time by step over the whole window, of which the slice is `part` */
+  addJob(job: JobIdentity, slice: OwnerSlice, stepCpuNs: ReadonlyMap<string, number> | null, part: number): void {
     let entry = this.#jobs.get(job.key);
     if (!entry) {
       entry = { job, account: this.#account(slice.startMs) };
@@ -83,7 +84,8 @@ export class OpenSegment {
     const { account } = entry;
     account.cores = job.cores;
     this.#add(account, slice);
-    for (const [step, cpuNs] of stepCpuNs) account.steps.set(step, (account.steps.get(step) ?? 0) + cpuNs);
+    if (stepCpuNs === null) return;
+    for (const [step, cpuNs] of stepCpuNs) account.steps.set(step, (account.steps.get(step) ?? 0) + cpuNs * part);
   }
 
   /** @returns null where no time passed and nothing was booked */

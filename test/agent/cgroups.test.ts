@@ -21,23 +21,24 @@ describe('cgroup v1', () => {
     const groups = new SlurmCgroups(root, 'n1', '/proc');
     expect(groups.version).toBe(1);
     expect(groups.scopeCpu).toEqual({ format: 'cpuacct.usage', path: join(root, 'cpuacct/slurm_n1/cpuacct.usage') });
-    const jobs = (await groups.scan()).sort((a, b) => a.jobId - b.jobId);
+    const { jobs: found, folders } = groups.scan();
+    const jobs = [...found].sort((a, b) => a.jobId - b.jobId);
     expect(jobs.map((job) => [job.jobId, job.steps.map((step) => step.step).sort()])).toEqual([
       [5, ['batch']],
       [6, ['0', 'extern']],
     ]);
-    expect(await groups.watchable()).toContain(join(root, 'cpuacct/slurm_n1/uid_1000/job_6'));
+    expect(folders).toContain(join(root, 'cpuacct/slurm_n1/uid_1000/job_6'));
   });
 
   test('one slurmd per host: the folder has no node name', async () => {
     const root = await tree('cpuacct/slurm/uid_0/job_5');
-    expect((await new SlurmCgroups(root, 'n1', '/proc').scan()).map((job) => job.jobId)).toEqual([5]);
+    expect(new SlurmCgroups(root, 'n1', '/proc').scan().jobs.map((job) => job.jobId)).toEqual([5]);
   });
 
   test('no Slurm yet: nothing is found, and the expected folder is named', async () => {
     const groups = new SlurmCgroups(await tree('cpuacct'), 'n1', '/proc');
     expect(groups.exists).toBe(false);
-    expect(await groups.scan()).toEqual([]);
+    expect(groups.scan().jobs).toEqual([]);
     expect(groups.scope).toMatch(/cpuacct\/slurm_n1$/);
   });
 });
@@ -53,7 +54,7 @@ describe('cgroup v2', () => {
     const root = await unified('system.slice/n1_slurmstepd.scope/job_5/step_batch/user/task_0');
     const groups = new SlurmCgroups(root, 'n1', '/proc');
     expect(groups.version).toBe(2);
-    expect(await groups.scan()).toEqual([
+    expect(groups.scan().jobs).toEqual([
       {
         jobId: 5,
         path: join(root, 'system.slice/n1_slurmstepd.scope/job_5'),
@@ -78,7 +79,12 @@ describe('cgroup v2', () => {
     await writeFile(join(procfs, '4711/environ'), 'HOME=/\0SLURM_JOB_ID=99\0X=1\0');
     const groups = new SlurmCgroups(root, 'n1', procfs);
     groups.learnSluid(known, 98);
-    expect((await groups.scan()).map((job) => job.jobId).sort()).toEqual([98, 99]);
+    expect(
+      groups
+        .scan()
+        .jobs.map((job) => job.jobId)
+        .sort(),
+    ).toEqual([98, 99]);
   });
 });
 

@@ -74,7 +74,7 @@ test('the spool gives events in order, keeps them until removed, and sets bad fi
   const put = (name: string, text: string) => writeFile(join(root, 'n1', name), text);
   await put('00000000000000000002-1.event', eventText({ ...prolog, kind: 'epilog' }));
   await put('00000000000000000001-9.event', eventText(prolog));
-  await put('.00000000000000000003-1.event.tmp', 'half');
+  await put('.00000000000000000003-1.event', 'half');
   await put('00000000000000000004-1.event', 'garbage');
   await put('00000000000000000005-1.event', 'x'.repeat(200_000));
   await symlink('/etc/passwd', join(root, 'n1', '00000000000000000006-1.event'));
