@@ -25,7 +25,8 @@ import type { Emit } from './figure.js';
 export const name = 'agent.cost';
 
 const JOBS = 16;
-const WARM_UP_MS = 15_000;
+/** An agent runs for months: its code is compiled, and its heap has its size. */
+const WARM_UP_MS = 60_000;
 const WINDOW_MS = 60_000;
 const NODE = 'wattle-bench';
 

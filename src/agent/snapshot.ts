@@ -15,7 +15,7 @@ export interface Snapshot {
   /** Cumulative time in which every domain in use was sampled, ns: the least of the domains. */
   readonly coveredNs: number;
   /** Cumulative CPU time by sampler slot, ns; NaN where it could not be read. */
-  readonly cpuNs: Float64Array;
+  readonly cpuNs: readonly number[];
 }
 
 /**
@@ -46,8 +46,8 @@ export class SnapshotReader {
   /** @param slots how many CPU slots are in use, counted from slot 0 */
   take(tick: TickView, slots: number): Snapshot {
     const sum = (domains: readonly number[]): number => domains.reduce((total, d) => total + tick.energyUj(d), 0);
-    const cpuNs = new Float64Array(slots);
-    for (let slot = 0; slot < slots; slot++) cpuNs[slot] = tick.cpuNs(slot);
+    const cpuNs: number[] = [];
+    for (let slot = 0; slot < slots; slot++) cpuNs.push(tick.cpuNs(slot));
     return {
       monoNs: tick.monoNs,
       realMs: tick.realMs,

@@ -43,7 +43,7 @@ const snapshot = (
   gpu: 0,
   node: 0,
   coveredNs: seconds * SECOND,
-  cpuNs: Float64Array.from(cpuSeconds, (s) => s * SECOND),
+  cpuNs: cpuSeconds.map((s) => s * SECOND),
   ...over,
 });
 
