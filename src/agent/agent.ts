@@ -152,6 +152,9 @@ export class Agent {
     this.#shipper = new Shipper(this.#spool, {
       controller: options.controller,
       seal: dependencies.seal,
+      onOverdueJobs: (jobIds) => {
+        this.#endOverdue(jobIds);
+      },
       onState: (state) => {
         if (state.kind === 'sent') this.counts.batchesSent++;
         else if (state.kind === 'waiting')
@@ -363,6 +366,17 @@ export class Agent {
       this.#jobs.end(job.jobId, job.restartCount, nowNs);
       this.#tell('end', job);
       this.#reportSoon = true;
+    }
+  }
+
+  /** Their epilog event was lost (a full disk, a crash): without this they would hold their share for ever. */
+  #endOverdue(jobIds: readonly number[]): void {
+    for (const jobId of jobIds) {
+      const job = this.#jobs.find(jobId);
+      if (!job) continue;
+      this.#deps.log.warn({ jobId }, 'job ended without an epilog event; its share of the node ends now');
+      this.#jobs.end(job.jobId, job.restartCount, this.#deps.monotonicNs());
+      this.#tell('end', job);
     }
   }
 

@@ -2,6 +2,7 @@
 import { request } from 'node:http';
 import { type Address, formatAddress } from '../config/index.js';
 import { SEALED_CONTENT_TYPE, messageOf } from '../contract/index.js';
+import * as v from 'valibot';
 import type { BatchSpool } from './batch-spool.js';
 
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -14,6 +15,19 @@ export interface ShipperOptions {
   /** Seals a payload afresh for every try: a credential can be opened once. */
   readonly seal: (payload: Uint8Array) => Promise<string>;
   readonly onState: (state: ShipperState) => void;
+  /** Jobs of an acknowledged batch that ended long ago, as far as the controller knows. */
+  readonly onOverdueJobs: (jobIds: readonly number[]) => void;
+}
+
+const answerSchema = v.object({ overdueJobs: v.optional(v.array(v.pipe(v.number(), v.safeInteger())), []) });
+
+/** An answer that cannot be read tells of no job; the batch is acknowledged by the status alone. */
+function overdueJobs(text: string): readonly number[] {
+  try {
+    return v.parse(answerSchema, JSON.parse(text)).overdueJobs;
+  } catch {
+    return [];
+  }
 }
 
 export type ShipperState =
@@ -117,7 +131,11 @@ export class Shipper {
   async #send(json: string): Promise<{ kind: 'sent' } | { kind: 'refused' | 'retry'; why: string }> {
     try {
       const { status, text } = await post(this.#options.controller, await this.#options.seal(Buffer.from(json)));
-      if (status === 200) return { kind: 'sent' };
+      if (status === 200) {
+        const jobs = overdueJobs(text);
+        if (jobs.length > 0) this.#options.onOverdueJobs(jobs);
+        return { kind: 'sent' };
+      }
       const why = `${formatAddress(this.#options.controller)} answered ${status}: ${text.slice(0, 300)}`;
       return { kind: PERMANENT.has(status) ? 'refused' : 'retry', why };
     } catch (error) {

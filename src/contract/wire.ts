@@ -136,4 +136,6 @@ export type Batch = v.InferOutput<typeof batchSchema>;
 export interface BatchAnswer {
   readonly status: 'booked' | 'duplicate';
   readonly sequence: number;
+  /** Jobs of the batch that Slurm says ended long ago: their epilog event was lost. */
+  readonly overdueJobs?: readonly number[];
 }

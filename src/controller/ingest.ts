@@ -26,12 +26,17 @@ const EARLIEST_MS = Date.UTC(2020, 0, 1);
 /** Clocks differ, and time zones are confused with UTC; more than that is a broken clock. */
 const MAX_AHEAD_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
+/**
+ * A job still booked so long after its end has lost its epilog event. A site's own epilog may take minutes, and
+ * until it is through the node is the job's.
+ */
+const OVERDUE_MS = 900_000;
 
 export interface IngestOptions {
   readonly cluster: string;
   readonly access: Access;
   readonly opener: CredentialOpener;
-  readonly ledger: Pick<LedgerPort, 'book'>;
+  readonly ledger: Pick<LedgerPort, 'book' | 'endedJobs'>;
   readonly nodes: NodeMap;
   readonly siteOf: (node: string) => Site;
   readonly metrics: Metrics;
@@ -94,7 +99,15 @@ export class Ingest {
       const ended = batch.events.filter((event) => event.kind === 'end').map((event) => event.jobId);
       if (ended.length > 0) onJobsEnded(ended);
     }
-    return { status, sequence: batch.sequence };
+    const overdueJobs = await this.#overdue(batch);
+    return { status, sequence: batch.sequence, ...(overdueJobs.length > 0 ? { overdueJobs } : {}) };
+  }
+
+  async #overdue(batch: Batch): Promise<readonly number[]> {
+    const jobIds = new Set(batch.segments.flatMap((segment) => segment.rows.flatMap((row) => row.jobId ?? [])));
+    if (jobIds.size === 0) return [];
+    const { ledger, metrics } = this.#options;
+    return askLedger(metrics, 'ended', () => ledger.endedJobs([...jobIds], batch.sentAtMs - OVERDUE_MS));
   }
 }
 

@@ -50,6 +50,8 @@ export interface LedgerPort {
    * @throws WattleError `ledger.unbookable` where a value does not fit; any other error may pass with a later try
    */
   book(batch: Batch, site: Site): Promise<BatchAnswer['status']>;
+  /** Those of `jobIds` whose latest run, as Slurm told us, ended before `beforeMs`. */
+  endedJobs(jobIds: readonly number[], beforeMs: number): Promise<readonly number[]>;
   recordFacts(facts: readonly PlacedFacts[]): Promise<void>;
   /** Raw ids of jobs that agents have spoken of, and whose end Slurm has not yet told us: latest first. */
   unresolvedJobs(limit: number): Promise<readonly number[]>;

@@ -156,6 +156,20 @@ export async function unresolvedJobs(database: Queryable, clusterId: number, lim
   return rows.map((row) => Number(row.job_id));
 }
 
+export async function endedJobs(
+  database: Queryable,
+  clusterId: number,
+  jobIds: readonly number[],
+  beforeMs: number,
+): Promise<number[]> {
+  const rows = await database.query<{ job_id: bigint }>(
+    `select job_id from job
+     where cluster_id = $1::smallint and job_id = any($2::bigint[]) and facts_at is not null and ended_at < $3::timestamptz`,
+    [clusterId, [...jobIds], timestamp(beforeMs)],
+  );
+  return rows.map((row) => Number(row.job_id));
+}
+
 export async function recordPartitions(
   database: Queryable,
   clusterId: number,

@@ -4,7 +4,7 @@ import type { JobsPage, JobsQuery, LedgerPort, PlacedFacts, Site } from '../cont
 import { Booking } from './booking.js';
 import { checkConservation } from './conservation.js';
 import type { OpenDatabase } from './database.js';
-import { nodePartitions, recordFacts, recordPartitions, unresolvedJobs } from './facts.js';
+import { endedJobs, nodePartitions, recordFacts, recordPartitions, unresolvedJobs } from './facts.js';
 import { type CarbonSeries, storeCarbonSeries } from './intensities.js';
 import { findJobs } from './jobs.js';
 import { migrate } from './migrations.js';
@@ -46,6 +46,10 @@ export class Ledger implements LedgerPort {
 
   unresolvedJobs(limit: number): Promise<readonly number[]> {
     return unresolvedJobs(this.#database, this.#clusterId, limit);
+  }
+
+  endedJobs(jobIds: readonly number[], beforeMs: number): Promise<readonly number[]> {
+    return endedJobs(this.#database, this.#clusterId, jobIds, beforeMs);
   }
 
   recordPartitions(nodes: ReadonlyMap<string, readonly string[]>): Promise<void> {

@@ -12,7 +12,7 @@ afterEach(() => {
 });
 
 /** A controller that answers with the next status of the list, the last one for ever. */
-async function controller(statuses: number[]) {
+async function controller(statuses: number[], answer = '{}') {
   const path = join(await mkdtemp(join(tmpdir(), 'wattle-ship-')), 'c.sock');
   const bodies: string[] = [];
   const server = createServer((request, response) => {
@@ -22,7 +22,7 @@ async function controller(statuses: number[]) {
       const status = statuses.length > 1 ? statuses.shift() : statuses[0];
       if (status === 0) return request.socket.destroy();
       bodies.push(`${status}:${body}`);
-      return response.writeHead(status ?? 500).end('{}');
+      return response.writeHead(status ?? 500).end(answer);
     });
   });
   open.push(server);
@@ -35,13 +35,15 @@ async function shipper(address: { kind: 'unix'; path: string }, batches: string[
   await spool.open();
   for (const json of batches) await spool.add(json, 1000);
   const states: ShipperState[] = [];
+  const overdue: number[] = [];
   let sealed = 0;
   const ship = new Shipper(spool, {
     controller: address,
     seal: (payload) => Promise.resolve(`${++sealed}/${Buffer.from(payload).toString()}`),
     onState: (state) => states.push(state),
+    onOverdueJobs: (jobIds) => overdue.push(...jobIds),
   });
-  return { spool, ship, states };
+  return { spool, ship, states, overdue };
 }
 
 const until = async (condition: () => boolean): Promise<void> => {
@@ -81,4 +83,16 @@ test('without a controller stop returns within its grace and the batches stay', 
   await until(() => states.length > 0);
   await ship.stop(500);
   expect(spool.counts.files).toBe(1);
+});
+
+test.each([
+  ['{"status":"booked","sequence":0,"overdueJobs":[7,8]}', [7, 8]],
+  ['{"overdueJobs":["; rm -rf /"]}', []],
+  ['not JSON', []],
+])('an answer that names overdue jobs is heard, a strange one is not (%#)', async (answer, jobs) => {
+  const { address } = await controller([200], answer);
+  const { spool, ship, overdue } = await shipper(address, ['one']);
+  ship.wake();
+  await until(() => spool.counts.files === 0);
+  expect(overdue).toEqual(jobs);
 });

@@ -40,6 +40,14 @@ describe('POST /v1/ingest', () => {
     expect(ledger.book).toHaveBeenCalledTimes(1);
   });
 
+  test('tells the agent which of its jobs ended long ago, so that a lost epilog does not book for ever', async () => {
+    const { ingest, munge, ledger } = await bench();
+    ledger.endedJobs.mockResolvedValueOnce([1]);
+    const response = await ingest(munge.seal(json(good()), 0));
+    expect(await response.json()).toEqual({ status: 'booked', sequence: 0, overdueJobs: [1] });
+    expect(ledger.endedJobs).toHaveBeenCalledWith([1], good().sentAtMs - 900_000);
+  });
+
   test('tells of jobs that ended, once', async () => {
     const { ingest, munge, ended } = await bench();
     const events = (['start', 'end'] as const).map((kind, i) => ({

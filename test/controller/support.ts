@@ -52,6 +52,7 @@ export class FakeLedger implements LedgerPort {
   });
   readonly recordFacts = jest.fn<LedgerPort['recordFacts']>(() => Promise.resolve());
   readonly unresolvedJobs = jest.fn<LedgerPort['unresolvedJobs']>(() => Promise.resolve([]));
+  readonly endedJobs = jest.fn<LedgerPort['endedJobs']>(() => Promise.resolve([]));
   readonly recordPartitions = jest.fn<LedgerPort['recordPartitions']>(() => Promise.resolve());
   readonly partitions = jest.fn<LedgerPort['partitions']>(() => Promise.resolve(new Map()));
   readonly jobs = jest.fn<LedgerPort['jobs']>(() => Promise.resolve({ jobs: [], truncated: false }));

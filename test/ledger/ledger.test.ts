@@ -302,6 +302,19 @@ onBothEngines((engine) => {
     expect(await ledger.unresolvedJobs(1)).toEqual([3]);
   });
 
+  test("knows which of an agent's jobs are over, by their latest run", async () => {
+    const { ledger } = await openBooks();
+    await ledger.recordFacts([
+      facts(1),
+      facts(2, { state: 'RUNNING', endMs: null }),
+      facts(3, { state: 'NODE_FAIL' }),
+      facts(3, { restartCount: 1, state: 'RUNNING', endMs: null }),
+    ]);
+    const endMs = facts(1).endMs ?? 0;
+    expect(await ledger.endedJobs([1, 2, 3, 99], endMs + 1)).toEqual([1]);
+    expect(await ledger.endedJobs([1, 2, 3, 99], endMs)).toEqual([]);
+  });
+
   test('answers the latest run of a requeued job with the energy of all runs', async () => {
     const { ledger, of } = await openBooks();
     await ledger.recordFacts([
