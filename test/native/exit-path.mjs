@@ -23,13 +23,14 @@ async function sampling() {
   return sampler;
 }
 
+/** A worker that samples. Its listeners are there before it can end: it may be quicker than the message. */
 async function inWorker(way) {
   const worker = new Worker(fileURLToPath(import.meta.url), { workerData: way });
+  worker.ended = new Promise((resolve) => worker.once('exit', resolve));
+  if (way === 'throw') worker.on('error', () => {});
   await new Promise((resolve) => worker.once('message', resolve));
   return worker;
 }
-
-const ended = (worker) => new Promise((resolve) => worker.once('exit', resolve));
 
 const WAYS = {
   end: () => {},
@@ -52,13 +53,9 @@ const WAYS = {
 };
 
 const MAIN_WAYS = {
-  'worker-end': async () => void (await ended(await inWorker('end'))),
-  'worker-exit': async () => void (await ended(await inWorker('exit'))),
-  'worker-throw': async () => {
-    const worker = await inWorker('throw');
-    worker.on('error', () => {});
-    await ended(worker);
-  },
+  'worker-end': async () => void (await (await inWorker('end')).ended),
+  'worker-exit': async () => void (await (await inWorker('exit')).ended),
+  'worker-throw': async () => void (await (await inWorker('throw')).ended),
   'worker-terminate': async () => {
     const worker = await inWorker('wait');
     await worker.terminate();
