@@ -40,6 +40,9 @@ const EVENT_POLL_MS = 5000;
 /** At more than 10 ticks per second, windows of this length are enough: the ring's values are cumulative. */
 const MIN_WINDOW_NS = 95e6;
 
+/** A domain that gives no reading holds the books open for this long; then its time is a gap. */
+const MAX_PENDING_NS = 5e9;
+
 /** Batches that the spool did not take are held in memory up to this number: some hours at the default rate. */
 const MAX_HELD_BATCHES = 2000;
 
@@ -396,8 +399,12 @@ export class Agent {
     });
   }
 
-  #wanted({ monoNs, forced }: TickView): boolean {
+  #wanted(tick: TickView): boolean {
+    const { monoNs, forced } = tick;
     const last = this.#snapshots.at(-1)?.monoNs ?? this.#booker.horizonNs ?? -Infinity;
+    // The last tick of all closes the books as they are.
+    if (this.#stopped && forced) return true;
+    if (monoNs - last < MAX_PENDING_NS && !this.#reader.progressed(tick)) return false;
     const pushed = this.#groups.pushedAtNs;
     if (pushed !== null && this.#jobs.active.length > 0) return last < pushed && monoNs >= pushed;
     return forced || monoNs - last >= MIN_WINDOW_NS;

@@ -31,6 +31,8 @@ export class SnapshotReader {
   readonly gpus: number;
   readonly #byKind: Readonly<Record<(typeof COUNTED)[number], readonly number[]>>;
   readonly #counted: readonly number[];
+  /** Coverage of each counted domain at the last snapshot. */
+  #coveredNs: readonly number[] = [];
 
   constructor(domains: readonly Domain[]) {
     const of = (kind: DomainKind): number[] => domains.filter((d) => d.kind === kind).map((d) => d.index);
@@ -43,9 +45,19 @@ export class SnapshotReader {
     this.gpus = this.#byKind.gpu.length;
   }
 
+  /**
+   * Whether every domain has been sampled since the last snapshot. Where one has not (a failed read, a counter that
+   * did not move yet), its next good reading covers the time in between too: a window that ends here would show a
+   * gap, and the next one a peak.
+   */
+  progressed(tick: TickView): boolean {
+    return this.#counted.every((domain, index) => tick.coveredNs(domain) > (this.#coveredNs[index] ?? -1));
+  }
+
   /** @param slots how many CPU slots are in use, counted from slot 0 */
   take(tick: TickView, slots: number): Snapshot {
     const sum = (domains: readonly number[]): number => domains.reduce((total, d) => total + tick.energyUj(d), 0);
+    this.#coveredNs = this.#counted.map((domain) => tick.coveredNs(domain));
     const cpuNs: number[] = [];
     for (let slot = 0; slot < slots; slot++) cpuNs.push(tick.cpuNs(slot));
     return {
@@ -55,7 +67,7 @@ export class SnapshotReader {
       dram: sum(this.#byKind.dram),
       gpu: sum(this.#byKind.gpu),
       node: sum(this.#byKind.node),
-      coveredNs: this.#counted.length === 0 ? 0 : Math.min(...this.#counted.map((d) => tick.coveredNs(d))),
+      coveredNs: this.#coveredNs.length === 0 ? 0 : Math.min(...this.#coveredNs),
       cpuNs,
     };
   }
