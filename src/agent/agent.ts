@@ -204,7 +204,7 @@ export class Agent {
 
     const slurmCpu = newAccount(null);
     const nodeCpu = newAccount(null);
-    this.#groups.attach(slurmCpu, this.#cgroups.scopeCpu, now);
+    this.#groups.attachScope(slurmCpu, now);
     // Several slurmd on one host: each sees the whole host's CPU time, which is none of the node's own.
     if (options.cpuTime === 'host') {
       this.#groups.attach(nodeCpu, hostCpuSource(options.cgroupRoot, options.procfs), now);
@@ -363,7 +363,7 @@ export class Agent {
   }
 
   async #discover(nowNs: number): Promise<void> {
-    const { found, vanished } = await this.#groups.refresh(nowNs);
+    const { found, vanished } = await this.#groups.refresh(nowNs, this.#booker.horizonNs ?? -Infinity);
     for (const job of found) this.#tell('start', job);
     for (const job of vanished) {
       this.#jobs.end(job.jobId, job.restartCount, nowNs);

@@ -49,13 +49,24 @@ function reading(account: CpuAccount, snapshot: Snapshot): number {
   return snapshot.cpuNs[account.slot] ?? NaN;
 }
 
-/** CPU time since it was last booked. The first reading of an account without a base line only sets one. */
-function takeCpu(account: CpuAccount, snapshot: Snapshot): number | null {
+/**
+ * CPU time since it was last booked. The first reading of an account without a base line only sets one.
+ * @param restarts whether a reading below the last one comes from a new group: a job's group goes with its last step
+ *   and comes back with the next. The host's own counter is never new; where it falls nothing was burnt.
+ */
+function takeCpu(account: CpuAccount, snapshot: Snapshot, restarts = true): number | null {
   const value = reading(account, snapshot);
   if (Number.isNaN(value)) return null;
-  const booked = account.bookedNs;
-  account.bookedNs = Math.max(value, booked ?? value);
-  return booked === null ? null : Math.max(0, value - booked);
+  const { bookedNs, readNs } = account;
+  account.readNs = value;
+  if (bookedNs === null) {
+    account.bookedNs = value;
+    return null;
+  }
+  // Of a new group only that is booked which was booked without a reading.
+  const before = restarts && value < readNs ? bookedNs - readNs : bookedNs;
+  account.bookedNs = Math.max(value, before);
+  return Math.max(0, value - before);
 }
 
 function stepCpu(job: ActiveJob, snapshot: Snapshot): ReadonlyMap<string, number> | null {
@@ -134,7 +145,7 @@ export class Booker {
 
   /** CPU time from before the first snapshot is nobody's here. A job that starts later begins at zero. */
   #setBaseLines(snapshot: Snapshot): void {
-    takeCpu(this.#options.nodeCpu, snapshot);
+    takeCpu(this.#options.nodeCpu, snapshot, false);
     takeCpu(this.#options.slurmCpu, snapshot);
     for (const job of this.#jobs.active) {
       for (const account of [job.cpu, ...job.steps.values()]) if (account.bookedNs === null) takeCpu(account, snapshot);
@@ -155,7 +166,7 @@ export class Booker {
     }
 
     const slurmNs = takeCpu(this.#options.slurmCpu, snapshot);
-    const nodeNs = takeCpu(this.#options.nodeCpu, snapshot);
+    const nodeNs = takeCpu(this.#options.nodeCpu, snapshot, false);
     if (slurmNs !== null) {
       // What Slurm's group burnt beyond the groups that could be read belongs to jobs whose own group is not
       // there yet, or is gone already: the last tenth of a second of a job, or all of a very short one.

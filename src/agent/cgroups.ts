@@ -102,6 +102,11 @@ export class SlurmCgroups {
     this.#sluids.set(sluid.replace(/^s/, '').toUpperCase(), jobId);
   }
 
+  /** The job is over: its SLUID never comes back. */
+  forget(jobId: number): void {
+    for (const [sluid, id] of this.#sluids) if (id === jobId) this.#sluids.delete(sluid);
+  }
+
   scan(): GroupScan {
     const scope = this.scope;
     const users = this.version === 1 ? folders(scope).filter((name) => name.startsWith('uid_')) : [];

@@ -3,6 +3,7 @@
  * groups where Slurm makes them, from processes elsewhere.
  */
 import { type FSWatcher, watch } from 'node:fs';
+import { WattleError } from '../contract/index.js';
 import type { Sampler } from '../sampler/index.js';
 import type { JobGroup, SlurmCgroups } from './cgroups.js';
 import type { ActiveJob, CpuAccount, JobTable } from './jobs.js';
@@ -18,6 +19,9 @@ export class JobGroups {
   readonly #sampler: CpuSlots;
   readonly #onChange: () => void;
   readonly #watchers = new Map<string, FSWatcher>();
+  /** Ids of jobs that are over while something of them is still there: a group Slurm could not remove, a process. */
+  readonly #over = new Set<number>();
+  #scope: { readonly account: CpuAccount; path: string } | null = null;
   #first = true;
   #highest = -1;
   #pushedAtNs: number | null = null;
@@ -44,61 +48,98 @@ export class JobGroups {
     return this.#pushedAtNs;
   }
 
-  /** Gives an account a slot that counts `source` from `nowNs` on. */
+  /**
+   * Gives an account a slot that counts `source` from `nowNs` on. Where all slots are in use it goes without: its
+   * job gets a share of what Slurm's whole group burnt beyond the groups that are read.
+   */
   attach(account: CpuAccount, source: Parameters<CpuSlots['watchCpu']>[0], nowNs: number): void {
-    const slot = this.#sampler.watchCpu(source);
-    account.slot = slot;
+    try {
+      account.slot = this.#sampler.watchCpu(source);
+    } catch (error) {
+      if (error instanceof WattleError && error.code === 'sampler.cpu-slots') return;
+      throw error;
+    }
     account.sinceMonoNs = nowNs;
-    this.#highest = Math.max(this.#highest, slot);
+    this.#highest = Math.max(this.#highest, account.slot);
+  }
+
+  /** Lets an account count all of this node's jobs, wherever Slurm makes their common folder. */
+  attachScope(account: CpuAccount, nowNs: number): void {
+    this.#scope = { account, path: this.#cgroups.scope };
+    this.attach(account, this.#cgroups.scopeCpu, nowNs);
   }
 
   /**
    * Looks which jobs and steps run now. One that no event announced is a job too: sites without the hooks, and
    * jobs from before the hooks were installed.
+   * @param bookedNs up to here everything is booked: nobody reads older CPU times any more
    * @returns jobs found this way, and jobs found this way before that are gone
    */
-  async refresh(nowNs: number): Promise<{ found: ActiveJob[]; vanished: ActiveJob[] }> {
-    const changes = this.#cgroups.exists ? this.#refreshGroups(nowNs) : await this.#refreshProcesses(nowNs);
+  async refresh(nowNs: number, bookedNs: number): Promise<{ found: ActiveJob[]; vanished: ActiveJob[] }> {
+    const changes = this.#cgroups.exists ? this.#refreshGroups(nowNs, bookedNs) : await this.#refreshProcesses(nowNs);
     this.#first = false;
     return changes;
   }
 
-  #refreshGroups(nowNs: number): { found: ActiveJob[]; vanished: ActiveJob[] } {
+  #refreshGroups(nowNs: number, bookedNs: number): { found: ActiveJob[]; vanished: ActiveJob[] } {
     this.#pushedAtNs = null;
+    this.#followScope(nowNs);
     const { jobs: groups, folders } = this.#cgroups.scan();
+    this.#forgetOver(new Set(groups.map((group) => group.jobId)));
     const found: ActiveJob[] = [];
     for (const group of groups) {
       let job = this.#jobs.find(group.jobId);
       if (!job) {
+        if (this.#isOver(group.jobId)) continue;
         // At the first look a group may be hours old, and its CPU time was burnt before our first sample.
         job = this.#jobs.found(group.jobId, nowNs, !this.#first);
         found.push(job);
       }
       this.#follow(job, group, nowNs);
     }
-    const present = new Set(groups.map((group) => group.path));
+    const present = new Map(groups.map((group) => [group.path, group]));
+    const groupOf = (job: ActiveJob): JobGroup | undefined => present.get(job.groupPath ?? '');
+    for (const job of this.#jobs.active) this.#dropSteps(job, groupOf(job), nowNs, bookedNs);
     this.#watchFolders(new Set(folders));
-    return {
-      found,
-      vanished: this.#unannounced((job) => job.groupPath !== null && !present.has(job.groupPath)),
-    };
+    return { found, vanished: this.#unannounced((job) => groupOf(job) === undefined) };
   }
 
   async #refreshProcesses(nowNs: number): Promise<{ found: ActiveJob[]; vanished: ActiveJob[] }> {
     const cpuByJob = await this.#processes.scan();
+    this.#forgetOver(cpuByJob);
     const found: ActiveJob[] = [];
     for (const [jobId, cpuNs] of cpuByJob) {
       let job = this.#jobs.find(jobId);
       if (!job) {
+        if (this.#isOver(jobId)) continue;
         job = this.#jobs.found(jobId, nowNs, !this.#first, 'process');
         found.push(job);
       }
-      job.byProcesses = true;
+      job.byProcesses ||= job.groupPath === null;
+      if (!job.byProcesses) continue;
       if (job.cpu.slot === null) this.attach(job.cpu, { format: 'pushed' }, nowNs);
       if (job.cpu.slot !== null) this.#sampler.pushCpu(job.cpu.slot, cpuNs);
     }
     this.#pushedAtNs = nowNs;
-    return { found, vanished: this.#unannounced((job) => job.source === 'process' && !cpuByJob.has(job.jobId)) };
+    return { found, vanished: this.#unannounced((job) => !cpuByJob.has(job.jobId)) };
+  }
+
+  /** Whether what is left of a job belongs to a run that has ended: it is no new job. */
+  #isOver(jobId: number): boolean {
+    return this.#over.has(jobId) || this.#jobs.active.some((job) => job.jobId === jobId);
+  }
+
+  #forgetOver(present: { has(jobId: number): boolean }): void {
+    for (const jobId of this.#over) if (!present.has(jobId)) this.#over.delete(jobId);
+  }
+
+  /** Only the first job of a boot shows which name Slurm gives the folder. */
+  #followScope(nowNs: number): void {
+    const path = this.#cgroups.scope;
+    if (!this.#scope || this.#scope.path === path) return;
+    this.#scope.path = path;
+    this.#detach(this.#scope.account);
+    this.attach(this.#scope.account, this.#cgroups.scopeCpu, nowNs);
   }
 
   /** Jobs without a prolog of which nothing is left. Those with one end by their epilog. */
@@ -108,11 +149,16 @@ export class JobGroups {
 
   /** The job is booked to its end: its slots are free for others. */
   release(job: ActiveJob): void {
-    for (const account of [job.cpu, ...job.steps.values()]) {
-      if (account.slot !== null) this.#sampler.unwatchCpu(account.slot);
-      account.slot = null;
-    }
+    for (const account of [job.cpu, ...job.steps.values()]) this.#detach(account);
+    this.#over.add(job.jobId);
     this.#processes.forget(job.jobId);
+    this.#cgroups.forget(job.jobId);
+  }
+
+  #detach(account: CpuAccount): void {
+    if (account.slot !== null) this.#sampler.unwatchCpu(account.slot);
+    account.slot = null;
+    account.readNs = 0;
   }
 
   close(): void {
@@ -122,14 +168,32 @@ export class JobGroups {
 
   #follow(job: ActiveJob, group: JobGroup, nowNs: number): void {
     if (job.groupPath === null) {
+      // Its processes may have been seen before Slurm made its group: from now on nobody pushes their CPU time.
+      this.#detach(job.cpu);
+      job.byProcesses = false;
       job.groupPath = group.path;
-      if (job.cpu.slot === null) this.attach(job.cpu, group.cpu, nowNs);
+      this.attach(job.cpu, group.cpu, nowNs);
     }
     for (const { step, cpu } of group.steps) {
       if (job.steps.has(step)) continue;
       const account = newAccount(job.cpu.bookedNs === null ? null : 0);
       job.steps.set(step, account);
       this.attach(account, cpu, nowNs);
+    }
+  }
+
+  /** A job may run thousands of steps, one after the other: those that are over give their slots back. */
+  #dropSteps(job: ActiveJob, group: JobGroup | undefined, nowNs: number, bookedNs: number): void {
+    const present = new Set(group?.steps.map(({ step }) => step));
+    for (const [step, account] of job.steps) {
+      if (present.has(step)) {
+        account.goneMonoNs = null;
+      } else if (account.goneMonoNs === null) {
+        account.goneMonoNs = nowNs;
+      } else if (account.goneMonoNs < bookedNs) {
+        this.#detach(account);
+        job.steps.delete(step);
+      }
     }
   }
 

@@ -10,11 +10,21 @@ export interface CpuAccount {
   slot: number | null;
   /** When the slot was taken: older readings in it belong to whoever had it before. */
   sinceMonoNs: number;
-  /** CPU time booked so far, ns; null until a first reading sets the base line. */
+  /** The last reading, ns. One below it comes from a new group in the place of the old: it began at zero. */
+  readNs: number;
+  /** CPU time booked so far, ns, never less than `readNs`; null until a first reading sets the base line. */
   bookedNs: number | null;
+  /** When its control group was seen to be gone; the slot is kept until booking has passed that. */
+  goneMonoNs: number | null;
 }
 
-export const newAccount = (bookedNs: number | null): CpuAccount => ({ slot: null, sinceMonoNs: 0, bookedNs });
+export const newAccount = (bookedNs: number | null): CpuAccount => ({
+  slot: null,
+  sinceMonoNs: 0,
+  readNs: 0,
+  bookedNs,
+  goneMonoNs: null,
+});
 
 export interface ActiveJob {
   readonly key: string;
@@ -46,10 +56,11 @@ export interface SavedJob {
 export const jobKey = (jobId: number, restartCount: number): string => `${jobId}.${restartCount}`;
 
 export class JobTable {
-  readonly #jobs = new Map<string, ActiveJob>();
+  /** Two runs of one job are two entries, also where Slurm gives both the same restart count. */
+  readonly #jobs = new Set<ActiveJob>();
 
   get active(): readonly ActiveJob[] {
-    return [...this.#jobs.values()];
+    return [...this.#jobs];
   }
 
   get saved(): SavedJob[] {
@@ -65,8 +76,13 @@ export class JobTable {
 
   /** A prolog. @param horizonNs up to here everything is booked: a share cannot begin before it */
   start(event: HookEvent, horizonNs: number): void {
-    const known = this.#jobs.get(jobKey(event.jobId, event.restartCount)) ?? this.#byId(event.jobId);
-    if (known?.source === 'hook' && known.restartCount === event.restartCount) return;
+    const known = this.find(event.jobId);
+    if (known?.source === 'hook') {
+      // Read again after a crash, perhaps when a later run has begun.
+      if (event.restartCount <= known.restartCount) return;
+      // Its epilog was lost: a requeued job runs again only when its former run is over.
+      known.endMonoNs = Math.max(event.monoNs, known.startMonoNs);
+    }
     const job = this.#add({
       jobId: event.jobId,
       restartCount: event.restartCount,
@@ -78,7 +94,7 @@ export class JobTable {
     });
     if (known === undefined || known.source === 'hook') return;
     // Its control group or processes were seen before its event was read: the event knows more.
-    if (known.key !== job.key) this.#jobs.delete(known.key);
+    this.#jobs.delete(known);
     job.groupPath = known.groupPath;
     job.byProcesses = known.byProcesses;
     Object.assign(job.cpu, known.cpu);
@@ -100,25 +116,25 @@ export class JobTable {
 
   /** The run of this job that holds its share now. */
   find(jobId: number): ActiveJob | undefined {
-    return this.#byId(jobId);
+    return this.active.filter((job) => job.jobId === jobId && job.endMonoNs === null).at(-1);
   }
 
   /** An epilog, or a group that vanished. The later of two ends counts. */
   end(jobId: number, restartCount: number, monoNs: number): ActiveJob | undefined {
-    const job = this.#jobs.get(jobKey(jobId, restartCount)) ?? this.#byId(jobId);
-    if (job) job.endMonoNs = Math.max(monoNs, job.startMonoNs);
+    // Only a job that its prolog announced knows which run it is: a late epilog must not end the next run.
+    const runs = this.active.filter(
+      (job) => job.jobId === jobId && (job.source !== 'hook' || job.restartCount === restartCount),
+    );
+    const job = runs.filter((run) => run.endMonoNs === null).at(-1) ?? runs.at(-1);
+    if (job) job.endMonoNs = Math.max(monoNs, job.startMonoNs, job.endMonoNs ?? 0);
     return job;
   }
 
   /** Takes out the jobs whose end lies before `horizonNs`, up to which everything is booked. */
   retire(horizonNs: number): ActiveJob[] {
     const done = this.active.filter((job) => job.endMonoNs !== null && job.endMonoNs <= horizonNs);
-    for (const job of done) this.#jobs.delete(job.key);
+    for (const job of done) this.#jobs.delete(job);
     return done;
-  }
-
-  #byId(jobId: number): ActiveJob | undefined {
-    return this.active.filter((job) => job.jobId === jobId && job.endMonoNs === null).at(-1);
   }
 
   #add(job: SavedJob & { startMonoNs: number; base: number | null }): ActiveJob {
@@ -132,7 +148,7 @@ export class JobTable {
       cpu: newAccount(base),
       steps: new Map(),
     };
-    this.#jobs.set(active.key, active);
+    this.#jobs.add(active);
     return active;
   }
 }

@@ -171,14 +171,36 @@ describe('CPU time', () => {
     expect(row(booker.takeSegments()[0], 'job', 1)?.cpuMs).toBe(2000);
   });
 
+  test("a job's group that goes between two steps and comes back counts from zero again", () => {
+    const { jobs, booker } = setUp();
+    booker.book(snapshot(0, 0, [0, 0, 0]));
+    jobs.start(event(1, 0), 0);
+    Object.assign(jobs.find(1)?.cpu ?? {}, { slot: 2, sinceMonoNs: -1 });
+    booker.book(snapshot(1, 10, [9, 9, 9]));
+    booker.book(snapshot(2, 20, [9, 9, NaN]));
+    booker.book(snapshot(3, 30, [10, 10, NaN]));
+    booker.book(snapshot(4, 40, [11, 11, 2]));
+    booker.book(snapshot(5, 50, [12, 12, 3]));
+    booker.closeSegment();
+    expect(row(booker.takeSegments()[0], 'job', 1)?.cpuMs).toBe(12_000);
+  });
+
+  test("the host's own counter that falls back is not taken for a new one", () => {
+    const { booker } = setUp();
+    booker.book(snapshot(0, 0, [9000]));
+    booker.book(snapshot(1, 10, [8999.99]));
+    booker.closeSegment();
+    expect(row(booker.takeSegments()[0], 'system')?.cpuMs).toBe(0);
+  });
+
   test('steps share the job by CPU time, exactly', () => {
     const { jobs, booker } = setUp();
     booker.book(snapshot(0, 0, [0, 0, 0, 0, 0]));
     jobs.start(event(1, 0), 0);
     const job = jobs.find(1);
     Object.assign(job?.cpu ?? {}, { slot: 2, sinceMonoNs: -1 });
-    job?.steps.set('batch', { slot: 3, sinceMonoNs: -1, bookedNs: 0 });
-    job?.steps.set('0', { slot: 4, sinceMonoNs: -1, bookedNs: 0 });
+    job?.steps.set('batch', { ...newAccount(0), slot: 3, sinceMonoNs: -1 });
+    job?.steps.set('0', { ...newAccount(0), slot: 4, sinceMonoNs: -1 });
     booker.book(snapshot(1, 0.000007, [1, 1, 1, 1 / 3, 2 / 3]));
     booker.closeSegment();
     const steps = row(booker.takeSegments()[0], 'job', 1)?.steps;
