@@ -16,7 +16,9 @@ export interface BatchSpoolCounts {
 export class BatchSpool {
   readonly #directory: string;
   readonly #maxBytes: number;
+  /** Sizes by name, oldest first. */
   readonly #sizes = new Map<string, number>();
+  #bytes = 0;
   #dropped = 0;
   #next = 0;
 
@@ -28,48 +30,54 @@ export class BatchSpool {
   /** Makes the folder and takes stock of what an earlier agent left. */
   async open(): Promise<void> {
     await mkdir(join(this.#directory, 'refused'), { recursive: true, mode: 0o700 });
-    for (const name of await readdir(this.#directory)) {
+    for (const name of (await readdir(this.#directory)).sort()) {
       const path = join(this.#directory, name);
       // A crash between write and rename leaves a `.new`: its batch was never acknowledged to the booker.
       if (name.endsWith('.new')) await unlink(path);
-      else if (BATCH_NAME.test(name)) this.#sizes.set(name, (await stat(path)).size);
+      else if (BATCH_NAME.test(name)) this.#remember(name, (await stat(path)).size);
     }
   }
 
   get counts(): BatchSpoolCounts {
-    const bytes = [...this.#sizes.values()].reduce((sum, size) => sum + size, 0);
-    return { files: this.#sizes.size, bytes, dropped: this.#dropped };
+    return { files: this.#sizes.size, bytes: this.#bytes, dropped: this.#dropped };
   }
 
   /** Keeps a serialised batch. @throws the file system's error; the caller still holds the batch then. */
   async add(json: string, nowMs: number): Promise<void> {
     const name = this.#newName(nowMs);
     await writeWhole(join(this.#directory, name), json);
-    this.#sizes.set(name, Buffer.byteLength(json));
-    while (this.counts.bytes > this.#maxBytes && this.#sizes.size > 1) {
-      const oldest = this.#names()[0];
-      if (oldest === undefined) break;
-      await this.#forget(oldest);
+    this.#remember(name, Buffer.byteLength(json));
+    for (const oldest of this.#sizes.keys()) {
+      if (this.#bytes <= this.#maxBytes || oldest === name) break;
+      await this.#remove(oldest);
       this.#dropped++;
     }
   }
 
   /** The oldest batch, null where none waits. */
   async oldest(): Promise<{ name: string; json: string } | null> {
-    const name = this.#names()[0];
-    return name === undefined ? null : { name, json: await readFile(join(this.#directory, name), 'utf8') };
+    for (const name of this.#sizes.keys()) {
+      try {
+        return { name, json: await readFile(join(this.#directory, name), 'utf8') };
+      } catch (error) {
+        // Taken away by hand: it must not hold up the others.
+        if (!isMissing(error)) throw error;
+        this.#forget(name);
+      }
+    }
+    return null;
   }
 
   /** The controller has it. */
   async acknowledge(name: string): Promise<void> {
-    await this.#forget(name);
+    await this.#remove(name);
   }
 
   /** The controller will never take it: kept apart for a person to look at. */
   async refuse(name: string): Promise<string> {
     const path = join(this.#directory, 'refused', name);
     await rename(join(this.#directory, name), path);
-    this.#sizes.delete(name);
+    this.#forget(name);
     return path;
   }
 
@@ -82,14 +90,24 @@ export class BatchSpool {
     }
   }
 
-  #names(): string[] {
-    return [...this.#sizes.keys()].sort();
+  #remember(name: string, bytes: number): void {
+    this.#sizes.set(name, bytes);
+    this.#bytes += bytes;
   }
 
-  async #forget(name: string): Promise<void> {
-    await unlink(join(this.#directory, name)).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    });
+  #forget(name: string): void {
+    this.#bytes -= this.#sizes.get(name) ?? 0;
     this.#sizes.delete(name);
   }
+
+  async #remove(name: string): Promise<void> {
+    await unlink(join(this.#directory, name)).catch((error: unknown) => {
+      if (!isMissing(error)) throw error;
+    });
+    this.#forget(name);
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }

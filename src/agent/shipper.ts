@@ -1,7 +1,7 @@
 /** Sends spooled batches to the controller, oldest first, again and again until each is acknowledged. */
 import { request } from 'node:http';
 import { type Address, formatAddress } from '../config/index.js';
-import { SEALED_CONTENT_TYPE, messageOf } from '../contract/index.js';
+import { SEALED_CONTENT_TYPE, WattleError, messageOf } from '../contract/index.js';
 import * as v from 'valibot';
 import type { BatchSpool } from './batch-spool.js';
 
@@ -36,7 +36,7 @@ export type ShipperState =
   | { readonly kind: 'refused'; readonly why: string; readonly file: string };
 
 /** Sends one sealed batch; resolves with the status and the answer's text. */
-function post(controller: Address, body: string): Promise<{ status: number; text: string }> {
+function post(controller: Address, body: string, signal: AbortSignal): Promise<{ status: number; text: string }> {
   const where =
     controller.kind === 'unix' ? { socketPath: controller.path } : { host: controller.host, port: controller.port };
   return new Promise((resolve, reject) => {
@@ -45,6 +45,7 @@ function post(controller: Address, body: string): Promise<{ status: number; text
       method: 'POST',
       path: '/v1/ingest',
       timeout: REQUEST_TIMEOUT_MS,
+      signal,
       headers: { 'content-type': SEALED_CONTENT_TYPE, 'content-length': Buffer.byteLength(body) },
     });
     outgoing.on('timeout', () => outgoing.destroy(new Error('the controller did not answer in time')));
@@ -74,6 +75,7 @@ export class Shipper {
   #timer: NodeJS.Timeout | null = null;
   #retryMs = FIRST_RETRY_MS;
   #stopped = false;
+  readonly #ended = new AbortController();
 
   constructor(spool: BatchSpool, options: ShipperOptions) {
     this.#spool = spool;
@@ -100,10 +102,21 @@ export class Shipper {
     });
     await Promise.race([this.#running ?? Promise.resolve(), grace]);
     clearTimeout(timer);
+    // A request that still waits would keep the process alive, or send beside the agent that comes after a reload.
+    this.#ended.abort();
   }
 
+  /** Never rejects: whatever the file system says of one batch, sending goes on later. */
   async #drain(): Promise<void> {
-    for (let batch = await this.#next(); batch; batch = await this.#next()) {
+    try {
+      await this.#sendAll();
+    } catch (error) {
+      this.#retryLater(`the spool: ${messageOf(error)}`);
+    }
+  }
+
+  async #sendAll(): Promise<void> {
+    for (let batch = await this.#spool.oldest(); batch; batch = await this.#spool.oldest()) {
       const outcome = await this.#send(batch.json);
       if (outcome.kind === 'sent') {
         await this.#spool.acknowledge(batch.name);
@@ -119,18 +132,10 @@ export class Shipper {
     }
   }
 
-  async #next(): Promise<{ name: string; json: string } | null> {
-    try {
-      return await this.#spool.oldest();
-    } catch (error) {
-      this.#retryLater(`the spool cannot be read: ${messageOf(error)}`);
-      return null;
-    }
-  }
-
   async #send(json: string): Promise<{ kind: 'sent' } | { kind: 'refused' | 'retry'; why: string }> {
     try {
-      const { status, text } = await post(this.#options.controller, await this.#options.seal(Buffer.from(json)));
+      const sealed = await this.#options.seal(Buffer.from(json));
+      const { status, text } = await post(this.#options.controller, sealed, this.#ended.signal);
       if (status === 200) {
         const jobs = overdueJobs(text);
         if (jobs.length > 0) this.#options.onOverdueJobs(jobs);
@@ -139,7 +144,8 @@ export class Shipper {
       const why = `${formatAddress(this.#options.controller)} answered ${status}: ${text.slice(0, 300)}`;
       return { kind: PERMANENT.has(status) ? 'refused' : 'retry', why };
     } catch (error) {
-      return { kind: 'retry', why: messageOf(error) };
+      const never = error instanceof WattleError && error.code === 'munge.too-large';
+      return { kind: never ? 'refused' : 'retry', why: messageOf(error) };
     }
   }
 

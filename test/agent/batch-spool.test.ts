@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, readdir, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
@@ -58,4 +58,15 @@ test('after a step of the clock back no batch takes the name of another', async 
     await spool.add(json, 1000);
   }
   expect((await readdir(path)).filter((name) => name.endsWith('.json'))).toHaveLength(2);
+});
+
+test('a batch that was taken away by hand does not hold up the others', async () => {
+  const path = await folder();
+  const spool = new BatchSpool(path, 1e6);
+  await spool.open();
+  await spool.add('gone', 1000);
+  await spool.add('good', 1000);
+  await unlink(join(path, (await spool.oldest())?.name ?? ''));
+  expect((await spool.oldest())?.json).toBe('good');
+  expect(spool.counts).toEqual({ files: 1, bytes: 4, dropped: 0 });
 });

@@ -1,8 +1,9 @@
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
+import { WattleError } from '../../src/contract/index.js';
 import { BatchSpool } from '../../src/agent/batch-spool.js';
 import { Shipper, type ShipperState } from '../../src/agent/shipper.js';
 
@@ -95,4 +96,63 @@ test.each([
   ship.wake();
   await until(() => spool.counts.files === 0);
   expect(overdue).toEqual(jobs);
+});
+
+test('a batch that no credential can hold is kept apart, not tried for ever', async () => {
+  const { address, bodies } = await controller([200]);
+  const folder = await mkdtemp(join(tmpdir(), 'wattle-ship-'));
+  const spool = new BatchSpool(folder, 1e6);
+  await spool.open();
+  for (const json of ['huge', 'good']) await spool.add(json, 1000);
+  const ship = new Shipper(spool, {
+    controller: address,
+    seal: (payload) => {
+      const text = Buffer.from(payload).toString();
+      if (text === 'huge') return Promise.reject(new WattleError('munge.too-large', 'too large', 'send less'));
+      return Promise.resolve(text);
+    },
+    onState: () => undefined,
+    onOverdueJobs: () => undefined,
+  });
+  ship.wake();
+  await until(() => spool.counts.files === 0);
+  expect(bodies).toEqual(['200:good']);
+});
+
+test('a spool that lets nothing be moved is told and tried again, and ends nobody', async () => {
+  const { address } = await controller([400]);
+  const folder = await mkdtemp(join(tmpdir(), 'wattle-ship-'));
+  const spool = new BatchSpool(folder, 1e6);
+  await spool.open();
+  await spool.add('one', 1000);
+  await rm(join(folder, 'refused'), { recursive: true });
+  const states: ShipperState[] = [];
+  const ship = new Shipper(spool, {
+    controller: address,
+    seal: (payload) => Promise.resolve(Buffer.from(payload).toString()),
+    onState: (state) => states.push(state),
+    onOverdueJobs: () => undefined,
+  });
+  ship.wake();
+  await until(() => states.length > 0);
+  expect(states[0]).toMatchObject({ kind: 'waiting', why: expect.stringContaining('refused') });
+  await ship.stop(10);
+});
+
+test('a controller that takes a batch and does not answer does not outlast stop', async () => {
+  const path = join(await mkdtemp(join(tmpdir(), 'wattle-ship-')), 'c.sock');
+  let asked = 0;
+  let cut = 0;
+  const server = createServer((request) => {
+    asked++;
+    request.socket.on('close', () => cut++);
+  });
+  open.push(server);
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const { ship } = await shipper({ kind: 'unix', path }, ['one', 'two']);
+  ship.wake();
+  await until(() => asked === 1);
+  await ship.stop(50);
+  await until(() => cut === 1);
+  expect(asked).toBe(1);
 });
