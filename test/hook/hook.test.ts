@@ -16,6 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { createInterface } from 'node:readline';
 import { join, resolve } from 'node:path';
 import { parseEvent } from '../../src/agent/events.js';
 
@@ -233,12 +234,8 @@ else: sys.stdin.read()
     const child = spawn('python3', ['-c', LISTEN, join(run, `${NODE}.nudge`), mode], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    const line = (): Promise<string> =>
-      new Promise((done) =>
-        child.stdout.once('data', (text: Buffer) => {
-          done(text.toString().trim());
-        }),
-      );
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const line = async (): Promise<string> => String((await lines.next()).value);
     try {
       expect(await line()).toBe('ready');
       await work(line);
