@@ -223,13 +223,7 @@ export class Agent {
       this.#jobs,
       this.#floor,
     );
-    this.#watcher = watch(this.#events.directory, { persistent: false }, () => {
-      this.#eventsWaiting = true;
-      this.#soon(SETTLE_MS + 20, true);
-    });
-    this.#watcher.on('error', (error) => {
-      log.warn({ why: error.message }, 'event spool is not watched any more; it is looked at every few seconds');
-    });
+    this.#watchEvents();
     // Jobs from before this start are told from those that come: only the latter began at zero CPU time.
     await this.#discover(now);
     this.#reportDue = now + options.reportIntervalMs * 1e6;
@@ -250,20 +244,40 @@ export class Agent {
     );
   }
 
+  /** A host may be out of inotify watches: events are found all the same, a few seconds late. */
+  #watchEvents(): void {
+    const unwatched = (error: unknown): void => {
+      this.#deps.log.warn({ why: messageOf(error) }, 'event spool is not watched; it is looked at every few seconds');
+    };
+    try {
+      this.#watcher = watch(this.#events.directory, { persistent: false }, () => {
+        this.#eventsWaiting = true;
+        this.#soon(SETTLE_MS + 20, true);
+      });
+      this.#watcher.on('error', unwatched);
+    } catch (error) {
+      unwatched(error);
+    }
+  }
+
   /** Books and spools what was sampled, tries to send it within `graceMs`, and stops. */
   async stop(graceMs = 3000): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
-    if (this.#timer) clearInterval(this.#timer);
     if (this.#soonTimer) clearTimeout(this.#soonTimer);
     this.#watcher?.close();
+    if (this.#timer) await this.#lastCycle(this.#timer);
     this.#groups.close();
+    this.#deps.sampler.stop();
+    await this.#shipper.stop(graceMs);
+  }
+
+  async #lastCycle(timer: NodeJS.Timeout): Promise<void> {
+    clearInterval(timer);
     await this.#cycling;
     this.#deps.sampler.forceTick();
     await new Promise((resolve) => setTimeout(resolve, 20));
-    await this.#cycle(true);
-    this.#deps.sampler.stop();
-    await this.#shipper.stop(graceMs);
+    await this.#attempt('last cycle', () => this.#cycle(true));
   }
 
   /** Without the socket events are found all the same; only the tick at their moment is missing. */
@@ -296,13 +310,18 @@ export class Agent {
       this.#soon(20, false);
       return;
     }
-    this.#cycling = this.#cycle(false)
-      .catch((error: unknown) => {
-        this.#deps.log.error({ why: messageOf(error) }, 'cycle failed; it is tried again');
-      })
-      .finally(() => {
-        this.#cycling = null;
-      });
+    this.#cycling = this.#attempt('cycle', () => this.#cycle(false)).finally(() => {
+      this.#cycling = null;
+    });
+  }
+
+  /** What fails for once, or for ever, must not keep the rest from being booked and reported. */
+  async #attempt(what: string, action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      this.#deps.log.error({ why: messageOf(error) }, `${what} failed`);
+    }
   }
 
   async #cycle(last: boolean): Promise<void> {
@@ -310,7 +329,7 @@ export class Agent {
     if (last || this.#eventsWaiting || due >= this.#eventsDue) {
       this.#eventsWaiting = false;
       this.#eventsDue = due + EVENT_POLL_MS * 1e6;
-      await this.#takeEvents();
+      await this.#attempt('reading job events', () => this.#takeEvents());
     }
     // Before CPU times are pushed anew: the ticks so far belong to the last push.
     this.#drain();
@@ -319,7 +338,7 @@ export class Agent {
     const pushing = this.#groups.pushedAtNs !== null && this.#jobs.active.length > 0;
     if (pushing || now >= this.#discoverDue) {
       this.#discoverDue = now + this.#options.discoverIntervalMs * 1e6;
-      await this.#discover(now);
+      await this.#attempt('looking for jobs', () => this.#discover(now));
     }
     this.#book(last ? Infinity : now - SETTLE_MS * 1e6);
     if (last || this.#reportSoon || now >= this.#reportDue) {
@@ -340,13 +359,15 @@ export class Agent {
   #apply(event: HookEvent): void {
     const thisBoot = event.bootId === this.#bootId;
     const start = event.kind === 'prolog';
-    if (event.sluid !== undefined) this.#cgroups.learnSluid(event.sluid, event.jobId);
     // Monotonic times of an earlier boot mean nothing now, and its jobs are over.
+    // A time to come is not the hook's: a job that starts or ends there would never be booked to its end.
+    const monoNs = Math.min(event.monoNs, this.#deps.monotonicNs());
     if (thisBoot && start) {
-      this.#jobs.start(event, this.#booker.horizonNs ?? event.monoNs);
+      if (event.sluid !== undefined) this.#cgroups.learnSluid(event.sluid, event.jobId);
+      this.#jobs.start({ ...event, monoNs }, this.#booker.horizonNs ?? monoNs);
       this.#discoverDue = 0;
     } else if (thisBoot) {
-      this.#jobs.end(event.jobId, event.restartCount, event.monoNs);
+      this.#jobs.end(event.jobId, event.restartCount, monoNs);
     }
     this.#reportSoon ||= !start;
     this.#jobEvents.push({
@@ -450,9 +471,10 @@ export class Agent {
     } catch (error) {
       this.#spoolFailed(error);
       return;
+    } finally {
+      this.#shipper.wake();
     }
     await this.#save();
-    this.#shipper.wake();
   }
 
   #spoolFailed(error: unknown): void {
@@ -480,8 +502,10 @@ export class Agent {
       return;
     }
     for (const file of this.#appliedFiles) {
-      await this.#events.remove(file);
-      this.#appliedFiles.delete(file);
+      await this.#attempt('removing an event file', async () => {
+        await this.#events.remove(file);
+        this.#appliedFiles.delete(file);
+      });
     }
   }
 }

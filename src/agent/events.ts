@@ -13,6 +13,9 @@ import { expandCpusPerNode, expandHostlist } from '../slurm/index.js';
 /** The client writes at most 64 KiB; more is not an event. */
 const MAX_EVENT_BYTES = 128 * 1024;
 
+/** Errors that speak of the host at this moment, not of the file. */
+const PASSING = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);
+
 export interface HookEvent {
   readonly kind: 'prolog' | 'epilog';
   /** CLOCK_MONOTONIC and CLOCK_REALTIME when the hook ran, in ns. Monotonic only means something within bootId. */
@@ -39,7 +42,7 @@ function field(fields: ReadonlyMap<string, string>, key: string): string | undef
 
 function integer(fields: ReadonlyMap<string, string>, key: string): number | undefined {
   const value = field(fields, key);
-  return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
+  return value !== undefined && /^\d{1,10}$/.test(value) ? Number(value) : undefined;
 }
 
 /** Nanoseconds since 1970 need 19 digits: the double nearest to them is 256 ns off at most. */
@@ -55,7 +58,9 @@ function coresOnNode(fields: ReadonlyMap<string, string>, node: string): number 
   const nodelist = field(fields, 'SLURM_JOB_NODELIST') ?? field(fields, 'SLURM_NODELIST');
   if (perNode === undefined || nodelist === undefined) return undefined;
   try {
-    return expandCpusPerNode(perNode)[expandHostlist(nodelist).indexOf(node)];
+    const cores = expandCpusPerNode(perNode)[expandHostlist(nodelist).indexOf(node)];
+    // Nobody can be given a share by no cores.
+    return cores === 0 ? undefined : cores;
   } catch {
     // The event still tells when the job began; without a core count it counts as one core.
     return undefined;
@@ -124,7 +129,10 @@ export class EventSpool {
     await mkdir(join(this.directory, 'bad'), { recursive: true, mode: 0o700 });
   }
 
-  /** Events that wait, oldest first. They stay until `remove`, so that a crash finds them again. */
+  /**
+   * Events that wait, oldest first. They stay until `remove`, so that a crash finds them again.
+   * @throws the file system's error where it may pass: the events wait for the next look
+   */
   async read(known: ReadonlySet<string>): Promise<SpooledEvent[]> {
     // A hidden name is a file that is still being written.
     const names = (await readdir(this.directory))
@@ -144,10 +152,12 @@ export class EventSpool {
           await file.close();
         }
       } catch (error) {
+        if (PASSING.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
         await this.#setAside(name, messageOf(error));
       }
     }
-    return events;
+    // Names carry the wall clock: after a step of it back an epilog would come before its prolog, and do nothing.
+    return events.sort((a, b) => a.event.monoNs - b.event.monoNs);
   }
 
   async remove(name: string): Promise<void> {

@@ -110,8 +110,8 @@ async function node() {
       seal: (payload) => Promise.resolve(Buffer.from(payload).toString()),
       log: { info: note, warn: note, error: note },
     });
-    await agent.start();
     cleanUp.push(() => agent.stop(100));
+    await agent.start();
     return agent;
   };
   return { root, scope, controller, options, start, log };
@@ -237,6 +237,30 @@ describe('an agent with the model meter', () => {
     expect(log.join('\n')).toMatch(/saved state is damaged/);
     await agent.stop();
   });
+});
+
+test('an event spool that vanishes stops neither booking nor the end', async () => {
+  const { options, controller, start, log } = await node();
+  const agent = await start();
+  await rm(options.eventDir, { recursive: true });
+  await until('it is told', () => log.some((line) => line.startsWith('reading job events failed')));
+  const told = controller.batches.length;
+  await until('booking goes on', () => controller.batches.length > told + 1);
+  await agent.stop();
+});
+
+test('an event of a time to come starts its job now', async () => {
+  const { options, controller, start } = await node();
+  const agent = await start();
+  await hook(options.eventDir, 'prolog', 12, monotonicNs() + 3.6e12);
+  await until('the job is booked', () => controller.rows.some((row) => row.jobId === 12));
+  await agent.stop();
+});
+
+test('an agent that could not start can be stopped', async () => {
+  const { options, start } = await node();
+  await writeFile(options.stateDir, 'not a folder');
+  await expect(start()).rejects.toThrow('EEXIST');
 });
 
 test('without control groups a job is booked by its processes, and says that it is an estimate', async () => {

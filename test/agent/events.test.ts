@@ -42,6 +42,21 @@ test('a core count that cannot be read leaves the event good', () => {
   expect(parseEvent(Buffer.from(eventText(odd)), 'n1')).toMatchObject({ jobId: 42, cores: undefined });
 });
 
+test('a job on no core at all is no job that a share could be reckoned for', () => {
+  const none = { ...prolog, SLURM_JOB_NODELIST: 'n1', SLURM_JOB_CPUS_PER_NODE: '0' };
+  expect(parseEvent(Buffer.from(eventText(none)), 'n1').cores).toBeUndefined();
+});
+
+test('events come in the order of their monotonic time, whatever the wall clock in their names says', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'wattle-events-'));
+  const spool = new EventSpool(root, 'n1', () => undefined);
+  await spool.prepare();
+  const put = (name: string, fields: object) => writeFile(join(root, 'n1', name), eventText({ ...prolog, ...fields }));
+  await put('00000000000000000001-1.event', { kind: 'epilog', mono_ns: '200' });
+  await put('00000000000000000002-1.event', { mono_ns: '100' });
+  expect((await spool.read(new Set())).map(({ event }) => event.kind)).toEqual(['prolog', 'epilog']);
+});
+
 test.each([
   ['', 'begin'],
   ['wattle-event 2\0end\0', 'begin'],

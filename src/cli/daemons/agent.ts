@@ -93,34 +93,40 @@ async function serveMetrics(config: Config, agent: () => Agent, sampler: () => S
 export async function runAgent(first: Config, reload: () => Config): Promise<void> {
   let config = first;
   let { agent, sampler } = build(config);
-  await agent.start();
-  const server = await serveMetrics(
-    config,
-    () => agent,
-    () => sampler,
-  );
-
   let changing: Promise<void> = Promise.resolve();
-  process.on('SIGHUP', () => {
-    changing = changing.then(async () => {
-      let next: { agent: Agent; sampler: Sampler };
-      try {
-        config = reload();
-        next = build(config);
-      } catch (error) {
-        daemonLog(config).error({ why: messageOf(error) }, 'reload failed; the running configuration stays');
-        return;
-      }
-      await agent.stop();
-      ({ agent, sampler } = next);
-      await agent.start();
+  const restart = async (): Promise<void> => {
+    let next: { agent: Agent; sampler: Sampler };
+    try {
+      config = reload();
+      next = build(config);
+    } catch (error) {
+      daemonLog(config).error({ why: messageOf(error) }, 'reload failed; the running configuration stays');
+      return;
+    }
+    await agent.stop();
+    ({ agent, sampler } = next);
+    await agent.start();
+  };
+  let server: Server | null = null;
+  try {
+    await agent.start();
+    server = await serveMetrics(
+      config,
+      () => agent,
+      () => sampler,
+    );
+    await new Promise<void>((resolve, reject) => {
+      process.on('SIGHUP', () => {
+        changing = changing.then(restart);
+        changing.catch(reject);
+      });
+      process.once('SIGTERM', resolve);
+      process.once('SIGINT', resolve);
     });
-  });
-  await new Promise<void>((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
-  });
-  await changing;
-  await agent.stop();
-  server?.close();
+    await changing;
+  } finally {
+    // Also where something above failed: what runs on would keep the process alive, with nobody to end it.
+    await agent.stop();
+    server?.close();
+  }
 }
