@@ -1,4 +1,5 @@
 /** Job facts from slurmdbd by `sacct --parsable2`: the stable form, unlike --json and text for people. */
+import { randomUUID } from 'node:crypto';
 import { type SlurmCommandOptions, runSlurmCommand } from './command.js';
 
 /** What sacct knows of one run of a job. Times are epoch ms, null where sacct says Unknown or None. */
@@ -63,10 +64,11 @@ const FIELDS = [
   'JobName',
 ] as const;
 
-/** ASCII unit separator: cannot be typed into a job name by accident as `|` can. */
-const DELIMITER = '\x1f';
-
-const ROW_START = new RegExp(`^\\d+(\\.[a-z0-9]+)?${DELIMITER}`);
+/**
+ * A delimiter that nobody can have guessed: a job name may hold line breaks, and with a known delimiter it could hold
+ * whole rows, with another user's job in them.
+ */
+const newDelimiter = (): string => `::${randomUUID()}::`;
 
 /** With SLURM_TIME_FORMAT=%s times are epoch seconds; anything else is Unknown or None. */
 function time(text: string): number | null {
@@ -78,31 +80,33 @@ function count(text: string): number {
 }
 
 /** A job name may hold a line break: a line that does not begin like a row belongs to the row before. */
-function* rows(output: string): Generator<string[]> {
+function* rows(output: string, delimiter: string): Generator<string[]> {
+  const isRow = (line: string): boolean =>
+    line.includes(delimiter) && /^\d+(\.[a-z0-9]+)?$/.test(line.split(delimiter, 1)[0] ?? '');
   let pending: string | undefined;
   for (const line of output.split('\n')) {
-    if (ROW_START.test(line)) {
-      if (pending !== undefined) yield pending.split(DELIMITER);
+    if (isRow(line)) {
+      if (pending !== undefined) yield pending.split(delimiter);
       pending = line;
     } else if (pending !== undefined && line !== '') {
       pending += `\n${line}`;
     }
   }
-  if (pending !== undefined) yield pending.split(DELIMITER);
+  if (pending !== undefined) yield pending.split(delimiter);
 }
 
-/** Parses sacct's output for FIELDS with the unit separator; rows with too few fields are left out. */
-export function parseSacct(output: string): JobFacts[] {
+/** Parses sacct's output for FIELDS; rows with too few fields are left out. */
+export function parseSacct(output: string, delimiter: string): JobFacts[] {
   const jobs: (Omit<JobFacts, 'steps'> & { steps: StepFacts[] })[] = [];
   const runs = new Map<number, number>();
   let current: (typeof jobs)[number] | undefined;
-  for (const fields of rows(output)) {
+  for (const fields of rows(output, delimiter)) {
     if (fields.length < FIELDS.length) continue;
     const at = (field: (typeof FIELDS)[number]): string => fields[FIELDS.indexOf(field)] ?? '';
     const [rawId = '', step] = at('JobIDRaw').split('.');
     const nodelist = at('NodeList');
     const common = {
-      name: fields.slice(FIELDS.length - 1).join(DELIMITER),
+      name: fields.slice(FIELDS.length - 1).join(delimiter),
       // `CANCELLED by 1000` names who; the state is the first word.
       state: at('State').split(' ')[0] ?? '',
       startMs: time(at('Start')),
@@ -151,17 +155,19 @@ export class Sacct {
    */
   async jobs(query: { sinceMs?: number; jobIds?: readonly number[] } = {}): Promise<JobFacts[]> {
     const since = Math.floor((query.sinceMs ?? Date.now() - 86_400_000) / 1000);
+    const delimiter = newDelimiter();
     const args = [
       '--allusers',
       '--duplicates',
       '--noheader',
       '--parsable2',
-      `--delimiter=${DELIMITER}`,
+      `--delimiter=${delimiter}`,
       `--format=${FIELDS.join(',')}`,
       // sacct reads times as local wall-clock: TZ=UTC below makes them UTC on both ways.
       `--starttime=${new Date(since * 1000).toISOString().slice(0, 19)}`,
     ];
     if (query.jobIds) args.push(`--jobs=${query.jobIds.join(',')}`);
-    return parseSacct(await runSlurmCommand('sacct', args, this.#options, { SLURM_TIME_FORMAT: '%s', TZ: 'UTC' }));
+    const env = { SLURM_TIME_FORMAT: '%s', TZ: 'UTC' };
+    return parseSacct(await runSlurmCommand('sacct', args, this.#options, env), delimiter);
   }
 }

@@ -34,6 +34,7 @@ test('allocations, steps, arrays and requeued runs', () => {
       job('16', '16', 'NODE_FAIL', 'x'),
       job('16', '16', 'CANCELLED by 1000', 'x'),
     ].join('\n'),
+    '\x1f',
   );
   expect(jobs.map((facts) => [facts.jobId, facts.jobIdRaw, facts.restartCount, facts.state])).toEqual([
     ['12_3', 15, 0, 'COMPLETED'],
@@ -63,10 +64,10 @@ test('names with delimiters and line breaks, times that are not known, rows cut 
     'None assigned',
     '0:0',
   );
-  const jobs = parseSacct(`${unknown}\x1fevil\x1fname\nsecond line\n8\x1fcut\n`);
+  const jobs = parseSacct(`${unknown}\x1fevil\x1fname\nsecond line\n123\n8\x1fcut\n`, '\x1f');
   expect(jobs).toHaveLength(1);
   expect(jobs[0]).toMatchObject({
-    name: 'evil\x1fname\nsecond line',
+    name: 'evil\x1fname\nsecond line\n123',
     startMs: null,
     endMs: null,
     nodelist: '',
@@ -94,6 +95,18 @@ test('a missing, failing or hanging sacct is named with what to do', async () =>
   await expect(new Sacct({ binDir: await fakeBin('exec sleep 60'), timeoutMs: 100 }).jobs()).rejects.toMatchObject({
     code: 'slurm.timeout',
   });
+});
+
+test('a job name cannot hold the row of another job: each call has a delimiter of its own', async () => {
+  const script = 'for a in "$@"; do case $a in --delimiter=*) echo "${a#--delimiter=}" >&2;; esac; done; exit 1';
+  const sacct = new Sacct({ binDir: await fakeBin(script) });
+  const used = async (): Promise<string> => {
+    const error: unknown = await sacct.jobs().catch((thrown: unknown) => thrown);
+    return /::[-0-9a-f]{36}::/.exec(String(error))?.[0] ?? '';
+  };
+  const first = await used();
+  expect(first).not.toBe('');
+  expect(await used()).not.toBe(first);
 });
 
 test('times go to sacct as UTC, and nothing goes through a shell', async () => {
