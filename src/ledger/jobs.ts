@@ -119,7 +119,10 @@ export async function findJobs(
   };
 }
 
-/** The newest `limit` + 1 jobs that fit, newest first: one more than asked for tells that there are more. */
+/**
+ * The newest `limit` + 1 jobs that fit, newest first: one more than asked for tells that there are more. Array tasks
+ * stand together and by their number: Slurm gives the last of them the array's own job id, and the others later ones.
+ */
 function selectJobs(database: Queryable, clusterId: number, query: JobsQuery): Promise<readonly JobRow[]> {
   const values: SqlValue[] = [clusterId];
   const conditions = ['cluster_id = $1::smallint'];
@@ -161,7 +164,7 @@ function selectJobs(database: Queryable, clusterId: number, query: JobsQuery): P
     `select job_id, display_id, name, user_name, account, partition, qos, state, submitted_at, started_at, ended_at,
        elapsed_ms, ncpus, nnodes, nodelist, exit_code
      from job where ${conditions.join(' and ')}
-     order by coalesce(submitted_at, first_at) desc, job_id desc
+     order by coalesce(submitted_at, first_at) desc, group_id desc, length(display_id) desc, display_id desc, job_id desc
      limit $${values.length}::integer`,
     values,
   );

@@ -356,13 +356,15 @@ onBothEngines((engine) => {
       facts(11),
       facts(12, { jobId: '10_1', user: 'bob', nodes: ['n2'] }),
       facts(13, { jobId: '10_2', account: 'bio', state: 'FAILED' }),
+      // Slurm gives the last task the job id of the array.
+      facts(10, { jobId: '10_10' }),
       facts(14, { jobId: '14+0', partition: 'gpu', ...late }),
       facts(15, { jobId: '14+1', ...late }),
       facts(16, { state: 'PENDING', startMs: null, endMs: null, nodelist: '', nodes: [], submitMs: T0 + 3 * HOUR }),
     ]);
     const ids = async (query: object) => (await ledger.jobs({ limit: 99, ...query })).jobs.map((job) => job.jobId);
-    expect(await ids({})).toEqual(['11', '10_1', '10_2', '14+0', '14+1', '16']);
-    expect(await ids({ jobs: [{ displayId: '10', id: 10 }] })).toEqual(['10_1', '10_2']);
+    expect(await ids({})).toEqual(['10_1', '10_2', '10_10', '11', '14+0', '14+1', '16']);
+    expect(await ids({ jobs: [{ displayId: '10', id: 10 }] })).toEqual(['10_1', '10_2', '10_10']);
     expect(await ids({ jobs: [{ displayId: '10_2' }, { displayId: '14+1' }] })).toEqual(['10_2', '14+1']);
     expect(await ids({ jobs: [{ displayId: '12', id: 12 }] })).toEqual(['10_1']);
     expect(await ids({ users: ['bob'] })).toEqual(['10_1']);
@@ -371,7 +373,7 @@ onBothEngines((engine) => {
     expect(await ids({ states: ['FAILED', 'PENDING'] })).toEqual(['10_2', '16']);
     expect(await ids({ nodes: ['n2'] })).toEqual(['10_1']);
     expect(await ids({ sinceMs: T0 + HOUR })).toEqual(['14+0', '14+1', '16']);
-    expect(await ids({ untilMs: T0 + HOUR - 1 })).toEqual(['11', '10_1', '10_2']);
+    expect(await ids({ untilMs: T0 + HOUR - 1 })).toEqual(['10_1', '10_2', '10_10', '11']);
     const page = await ledger.jobs({ limit: 2 });
     expect(page.jobs.map((job) => job.jobId)).toEqual(['14+1', '16']);
     expect(page.truncated).toBe(true);
