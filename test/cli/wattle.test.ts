@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { checkZones } from '../../src/cli/wattle/checks.js';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { checkDatabase, checkZones } from '../../src/cli/wattle/checks.js';
 import { wattle } from '../../src/cli/wattle/main.js';
 import { parseConfig } from '../../src/config/index.js';
 import { FakeController } from './fake-controller.js';
@@ -93,4 +93,24 @@ test('zones that the table does not know are named with their lines, all at once
     /^w\.toml:6:1: carbon\.partitions\.gpu\.zone: .*\nw\.toml:8:1: /,
   );
   expect(checkZones(parseConfig('[cluster]\nname = "x"\n[carbon]\nzone = "FRA"\n', 'w.toml'))).toBe(1);
+});
+
+describe('the folder of the embedded database', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'wattle-check-'));
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+  const check = (path: string) =>
+    checkDatabase(parseConfig(`[cluster]\nname = "x"\n[database]\npath = "${path}"\n`, 'w.toml'));
+
+  test('is there, or will be made in the nearest one above', async () => {
+    await expect(check(folder)).resolves.toBe(`embedded, in ${folder}`);
+    await expect(check(`${folder}/a/b`)).resolves.toBe(`embedded, in ${folder}/a/b (will be made in ${folder})`);
+  });
+
+  test('cannot be made below a file', async () => {
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    await expect(check(`${file}/ledger`)).rejects.toThrow(`embedded, in ${file}/ledger: `);
+  });
 });

@@ -1,7 +1,10 @@
 /** Checks that need more than one room: what the configuration says, held against what there is. */
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { canonicalZone } from '../../carbon/index.js';
 import { ConfigError, redactUrl, type Config, type ConfigProblem, type KeyPath } from '../../config/index.js';
-import { WattleError } from '../../contract/errors.js';
+import { messageOf, WattleError } from '../../contract/errors.js';
 import { runSlurmCommand } from '../../slurm/command.js';
 import { Munge } from '../../slurm/munge.js';
 
@@ -58,9 +61,33 @@ export const zonesFound = (count: number): string =>
 
 /** Opens no embedded database: that would make it, and one that a running controller holds would refuse. */
 export async function checkDatabase({ database: { url, path } }: Config): Promise<string> {
-  if (url === undefined) return `embedded, in ${path}`;
+  if (url === undefined) return embeddedDatabase(path);
   const { openDatabase } = await import('../../ledger/index.js');
   const database = await openDatabase({ url, path, onConnectionLost: () => undefined });
   await database.close();
   return `answers at ${redactUrl(url)}`;
+}
+
+/** @throws {WattleError} where whoever asks could not write the embedded database */
+async function embeddedDatabase(path: string): Promise<string> {
+  const at = await nearestExisting(path);
+  try {
+    await access(at, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new WattleError(
+      'ledger.folder',
+      `embedded, in ${path}: ${messageOf(error)}`,
+      `run the controller as the owner of ${at}, or make ${path} and give it to the controller's user`,
+    );
+  }
+  return `embedded, in ${path}${at === path ? '' : ` (will be made in ${at})`}`;
+}
+
+/** The folder or, where it is still to be made, the nearest one above it. */
+async function nearestExisting(path: string): Promise<string> {
+  const isThere = await access(path).then(
+    () => true,
+    (error: unknown) => (error as NodeJS.ErrnoException).code !== 'ENOENT',
+  );
+  return isThere || path === dirname(path) ? path : nearestExisting(dirname(path));
 }
