@@ -169,6 +169,12 @@ describe('the table', () => {
     expect(row).toBe('    0.034294     0.027778');
   });
 
+  test('a column that nobody gave a width is as wide as the heading with its unit', async () => {
+    const [heading, rule] = lines(await ask('--units=kWh', '-o', 'energy,package,energy%6'));
+    expect(heading).toBe('Energy(kWh) Package(kWh) Energ+');
+    expect(rule).toBe('----------- ------------ ------');
+  });
+
   test('shows no control character of a hostile name', async () => {
     controller.body = jobs(job({ name: '\u001b[2J\u009b31m\u202egnp\nx' }));
     const { stdout } = await ask('-o', 'jobname%40');
@@ -245,9 +251,15 @@ describe('what goes wrong', () => {
     [['-o', 'jobid%0'], 'width from 1'],
     [['-o', ','], 'found none'],
     [['-s', 'COMPLETE'], 'nearest known state is COMPLETED'],
+    [['-s', 'foo'], 'Known are BF, CA, CD'],
+    [['-o', 'foo'], 'unknown column "foo"\ncommand: scarbon --helpformat'],
+    [['--noconvert'], "'--noconvert'\ncommand: scarbon --help lists"],
     [['-S', 'now-5m'], 'expected a time, found "now-5m"'],
     [['-S', '2026-11-02', '-E', '2026-11-01'], 'before the start time'],
     [['-j', '12;rm'], 'expected a job id, found "12;rm"'],
+    [['-j', '6_[1-'], 'expected job ids, found "6_[1-"'],
+    [['-j', '6_[1-999999999]'], 'Write for example 12,12_[1-3]'],
+    [['-N', 'n[3'], 'expected node names, found "n[3"'],
     [['--units=MJ'], 'expected J, Wh, kWh'],
     [['-j'], "'-j"],
   ])('%j is wrong usage', async (args, expected) => {

@@ -12,6 +12,7 @@ describe('wrong usage ends with 2 and names what was probably meant', () => {
   test.each([
     [[], 'The commands are agent, controller'],
     [['agnt'], 'nearest known is agent'],
+    [['frobnicate'], 'The commands are agent, controller'],
     [['agent', '--chek'], 'nearest known is --check'],
     [['config', '--config'], 'Not enough arguments'],
     [['conservation', '--since', 'x'], 'expected a time, found "x"'],

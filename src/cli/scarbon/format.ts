@@ -7,6 +7,8 @@ export interface Field {
   readonly column: Column;
   readonly width: number;
   readonly leftAligned: boolean;
+  /** The column's own width, nobody's wish: a heading that names a unit may widen it. */
+  readonly isDefaultWidth: boolean;
 }
 
 const MAX_WIDTH = 10_000;
@@ -32,6 +34,7 @@ function parseItem(item: string): Field[] {
   return columns.map((column) => ({
     column,
     width: width === undefined ? column.width : parseWidth(item, width),
+    isDefaultWidth: width === undefined,
     leftAligned: width === undefined ? column.leftAligned === true : width.startsWith('-'),
   }));
 }
@@ -49,7 +52,7 @@ function findColumn(name: string): Column {
   );
   throw usageError(
     `unknown column ${JSON.stringify(name)}`,
-    `The nearest known column is ${suggestion}; scarbon --helpformat lists all.`,
+    `${suggestion === undefined ? '' : `The nearest known column is ${suggestion}; `}scarbon --helpformat lists all columns.`,
   );
 }
 

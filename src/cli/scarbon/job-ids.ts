@@ -1,6 +1,7 @@
 /** Job ids as sacct takes them: `12`, `12_3`, `12_[1-3]`, `12+1`, each with a step behind a dot if wanted. */
 import type { JobAnswer } from '../../contract/api.js';
 import { usageError } from '../program.js';
+import { expandList } from './lists.js';
 
 type JobIdentity = Pick<JobAnswer, 'jobId' | 'jobIdRaw'>;
 
@@ -22,7 +23,7 @@ export const ALL_JOBS: JobSelection = { jobIds: [], wantsJob: () => true, wantsS
 export async function selectJobs(written: string): Promise<JobSelection> {
   const whole = new Set<string>();
   const steps = new Map<string, Set<string>>();
-  for (const text of await expand(written)) {
+  for (const text of await expandList(written, 'job ids', '12,12_[1-3]')) {
     const [, jobId, step] = JOB_ID.exec(text) ?? [];
     if (jobId === undefined) {
       throw usageError(
@@ -39,12 +40,6 @@ export async function selectJobs(written: string): Promise<JobSelection> {
     wantsJob,
     wantsStep: (job, step) => wantsJob(job) || namesOf(job).some((name) => steps.get(name)?.has(step) === true),
   };
-}
-
-async function expand(written: string): Promise<string[]> {
-  if (!written.includes('[')) return written.split(',').filter((text) => text !== '');
-  const { expandHostlist } = await import('../../slurm/hostlist.js');
-  return expandHostlist(written);
 }
 
 /** `12_3` is also meant by `12`, its array, and by its raw job id. */

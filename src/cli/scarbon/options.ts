@@ -102,7 +102,8 @@ function suggestOption(written: string): string {
   if (written.startsWith('--')) {
     const meant = OPTION_NAMES.filter((name) => name.startsWith(written.slice(2)));
     if (meant.length > 1) return `Write ${meant.map((name) => `--${name}`).join(' or ')}.`;
-    return `The nearest known option is --${nearest(written.slice(2), OPTION_NAMES)}; scarbon --help lists all.`;
+    const option = nearest(written.slice(2), OPTION_NAMES);
+    return `${option === undefined ? '' : `The nearest known option is --${option}; `}scarbon --help lists all options.`;
   }
   const specs: readonly OptionSpec[] = Object.values(OPTIONS);
   const shorts = specs.flatMap(({ short }) => (short === undefined ? [] : `-${short}`));

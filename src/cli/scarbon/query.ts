@@ -5,6 +5,7 @@ import type { EpochMs } from '../../contract/units.js';
 import { usageError } from '../program.js';
 import { ALL_JOBS, selectJobs, type JobSelection } from './job-ids.js';
 import type { Options } from './options.js';
+import { expandList, splitList } from './lists.js';
 import { stateName } from './states.js';
 import { midnightBefore, parseTime } from './time.js';
 
@@ -34,19 +35,19 @@ export async function questionOf(options: Options, now: EpochMs): Promise<Questi
     ['accounts', list(options.accounts)],
     ['partitions', list(options.partition)],
     ['nodes', await nodes(options.nodelist)],
-    ['states', options.state === undefined ? undefined : joined(split(options.state).map(stateName))],
+    ['states', options.state === undefined ? undefined : joined(splitList(options.state).map(stateName))],
     ['since', from === undefined ? undefined : String(Math.max(0, from))],
     ['until', until === undefined ? undefined : String(Math.max(0, until))],
   ];
   return { query: Object.fromEntries(entries.filter(([, value]) => value !== undefined)), selection };
 }
 
-const split = (text: string): string[] => text.split(',').filter((item) => item !== '');
 const joined = (items: readonly string[]): string | undefined => (items.length === 0 ? undefined : items.join(','));
-const list = (text: string | undefined): string | undefined => (text === undefined ? undefined : joined(split(text)));
+const list = (text: string | undefined): string | undefined =>
+  text === undefined ? undefined : joined(splitList(text));
 
 async function users({ user, uid, allusers, jobs }: Options): Promise<string | undefined> {
-  const named = [user, uid].flatMap((text) => (text === undefined ? [] : split(text)));
+  const named = [user, uid].flatMap((text) => (text === undefined ? [] : splitList(text)));
   if (named.length > 0) return joined(await Promise.all(named.map(userName)));
   const own = userInfo();
   return allusers === true || jobs !== undefined || own.uid === 0 ? undefined : own.username;
@@ -66,7 +67,5 @@ async function userName(written: string): Promise<string> {
 }
 
 async function nodes(written: string | undefined): Promise<string | undefined> {
-  if (written?.includes('[') !== true) return list(written);
-  const { expandHostlist } = await import('../../slurm/hostlist.js');
-  return joined(expandHostlist(written));
+  return written === undefined ? undefined : joined(await expandList(written, 'node names', 'n1,n[3-5]'));
 }

@@ -15,8 +15,10 @@ export interface Page {
 
 /** Columns of fixed width; what is longer is cut and ends in `+`, as in sacct. */
 export function renderTable(page: Page): string {
-  const { fields } = page;
   const [heading, ...body] = cellsOf(page);
+  const fields = page.fields.map((field, index) =>
+    field.isDefaultWidth ? { ...field, width: Math.max(field.width, heading?.[index]?.length ?? 0) } : field,
+  );
   const lines = body.map((cells) => cells.map((cell, index) => fit(cell, fields[index])).join(' '));
   if (page.header && heading !== undefined) {
     lines.unshift(

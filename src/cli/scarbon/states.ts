@@ -27,8 +27,11 @@ export function stateName(written: string): string {
   const long = STATES[name] ?? Object.values(STATES).find((candidate) => candidate === name);
   if (long !== undefined) return long;
   const candidates = [...(name.length > 3 ? [] : Object.keys(STATES)), ...Object.values(STATES)];
+  const meant = nearest(written, candidates);
   throw usageError(
     `unknown job state ${JSON.stringify(written)}`,
-    `The nearest known state is ${nearest(written, candidates)}.`,
+    meant === undefined
+      ? `Known are ${Object.keys(STATES).join(', ')} and their long names, such as COMPLETED.`
+      : `The nearest known state is ${meant}.`,
   );
 }

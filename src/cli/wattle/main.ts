@@ -120,5 +120,6 @@ function suggestion(complaint: string): string {
   if (written === undefined) return `The commands are ${COMMANDS.join(', ')}; wattle --help explains them.`;
   // yargs does not say whether the unknown word stood where a command or where an option belongs.
   const word = nearest(written, [...COMMANDS, ...OPTIONS.map((option) => `--${option}`), ...OPTIONS]);
+  if (word === undefined) return `The commands are ${COMMANDS.join(', ')}; wattle --help explains them.`;
   return `The nearest known is ${OPTIONS.includes(word) && !COMMANDS.includes(word) ? `--${word}` : word}; see wattle --help.`;
 }
