@@ -163,8 +163,11 @@ export async function endedJobs(
   beforeMs: number,
 ): Promise<number[]> {
   const rows = await database.query<{ job_id: bigint }>(
+    // An agent that saw the job begin after that end has seen a run which Slurm's accounting has yet to tell of.
     `select job_id from job
-     where cluster_id = $1::smallint and job_id = any($2::bigint[]) and facts_at is not null and ended_at < $3::timestamptz`,
+     where cluster_id = $1::smallint and job_id = any($2::bigint[]) and facts_at is not null and ended_at < $3::timestamptz
+       and not exists (select from job_node n where n.cluster_id = job.cluster_id and n.job_id = job.job_id
+         and n.started_at > job.ended_at)`,
     [clusterId, [...jobIds], timestamp(beforeMs)],
   );
   return rows.map((row) => Number(row.job_id));

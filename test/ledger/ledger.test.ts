@@ -303,7 +303,7 @@ onBothEngines((engine) => {
   });
 
   test("knows which of an agent's jobs are over, by their latest run", async () => {
-    const { ledger } = await openBooks();
+    const { ledger, of } = await openBooks();
     await ledger.recordFacts([
       facts(1),
       facts(2, { state: 'RUNNING', endMs: null }),
@@ -313,6 +313,10 @@ onBothEngines((engine) => {
     const endMs = facts(1).endMs ?? 0;
     expect(await ledger.endedJobs([1, 2, 3, 99], endMs + 1)).toEqual([1]);
     expect(await ledger.endedJobs([1, 2, 3, 99], endMs)).toEqual([]);
+    // Requeued, and running again before Slurm's accounting says so.
+    const start = { kind: 'start', jobId: 1, restartCount: 1, atMs: endMs + 1000, source: 'hook' } as const;
+    await ledger.book(of(batch(0, [], { events: [start] })), SITE);
+    expect(await ledger.endedJobs([1], endMs + 5000)).toEqual([]);
   });
 
   test('answers the latest run of a requeued job with the energy of all runs', async () => {
