@@ -1,13 +1,11 @@
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { spawn } from 'node:child_process';
-import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import * as v from 'valibot';
-import { Agent, type AgentOptions } from '../../src/agent/index.js';
-import { type Batch, batchSchema } from '../../src/contract/index.js';
+import { Agent } from '../../src/agent/index.js';
 import { Sampler, monotonicNs } from '../../src/sampler/index.js';
+import { agentIn, FakeController, sealPlain, writeHookEvent } from './support.js';
 
 const IDLE_WATTS = 20;
 const CORE_WATTS = 10;
@@ -17,53 +15,6 @@ afterEach(async () => {
   for (const each of cleanUp.splice(0).reverse()) await each();
 });
 
-/** A controller that books what it is sent, once per epoch and sequence, and can be out of order. */
-class FakeController {
-  readonly batches: Batch[] = [];
-  answer = 200;
-  readonly #seen = new Set<string>();
-  #server: Server | undefined;
-
-  async listen(path: string): Promise<void> {
-    this.#server = createServer((request, response) => {
-      let body = '';
-      request.on('data', (chunk: Buffer) => (body += chunk.toString()));
-      request.on('end', () => {
-        if (this.answer === 200) {
-          const batch = v.parse(batchSchema, JSON.parse(body));
-          const key = `${batch.epoch}#${batch.sequence}`;
-          if (!this.#seen.has(key)) this.batches.push(batch);
-          this.#seen.add(key);
-        }
-        response.writeHead(this.answer).end('{}');
-      });
-    });
-    await new Promise<void>((resolve) => this.#server?.listen(path, resolve));
-  }
-
-  close(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#server?.close(() => {
-        resolve();
-      });
-      this.#server?.closeAllConnections();
-    });
-  }
-
-  get rows() {
-    return this.batches.flatMap((batch) => batch.segments.flatMap((segment) => segment.rows));
-  }
-
-  joules(owner: string): number {
-    return this.rows.filter((row) => row.owner === owner).reduce((sum, row) => sum + row.microjoules.package, 0) / 1e6;
-  }
-
-  get nodeJoules(): number {
-    const segments = this.batches.flatMap((batch) => batch.segments);
-    return segments.reduce((sum, segment) => sum + segment.microjoules.package, 0) / 1e6;
-  }
-}
-
 async function node() {
   const root = await mkdtemp(join(tmpdir(), 'wattle-agent-'));
   cleanUp.push(() => rm(root, { recursive: true }));
@@ -71,24 +22,9 @@ async function node() {
   await mkdir(scope, { recursive: true });
   await writeFile(join(scope, 'cpuacct.usage'), '0\n');
   const controller = new FakeController();
-  await controller.listen(join(root, 'c.sock'));
+  await controller.listen(root);
   cleanUp.push(() => controller.close());
-  const options: AgentOptions = {
-    cluster: 'test',
-    node: 'n1',
-    controller: { kind: 'unix', path: join(root, 'c.sock') },
-    stateDir: join(root, 'state'),
-    eventDir: join(root, 'events'),
-    runDir: join(root, 'run'),
-    cgroupRoot: join(root, 'cgroup'),
-    procfs: '/proc',
-    reportIntervalMs: 1000,
-    discoverIntervalMs: 500,
-    ledgerIntervalMs: 300_000,
-    spoolMaxBytes: 1e8,
-    cores: 4,
-    cpuTime: 'slurm',
-  };
+  const options = agentIn(root);
   const log: string[] = [];
   const start = async (): Promise<Agent> => {
     const sampler = new Sampler({
@@ -107,7 +43,7 @@ async function node() {
     const agent = new Agent(options, {
       sampler,
       monotonicNs,
-      seal: (payload) => Promise.resolve(Buffer.from(payload).toString()),
+      seal: sealPlain,
       log: { info: note, warn: note, error: note },
     });
     cleanUp.push(() => agent.stop(100));
@@ -115,26 +51,6 @@ async function node() {
     return agent;
   };
   return { root, scope, controller, options, start, log };
-}
-
-let serial = 0;
-async function hook(eventDir: string, kind: 'prolog' | 'epilog', jobId: number, monoNs = monotonicNs()): Promise<void> {
-  const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
-  const fields = [
-    'wattle-event 1',
-    `kind=${kind}`,
-    `mono_ns=${monoNs}`,
-    `real_ns=${Date.now()}000000`,
-    `boot_id=${bootId}`,
-    `SLURM_JOB_ID=${jobId}`,
-    'SLURM_JOB_NODELIST=n1',
-    'SLURM_JOB_CPUS_PER_NODE=2',
-    'end',
-    '',
-  ];
-  const name = `${String(++serial).padStart(20, '0')}-1`;
-  await mkdir(join(eventDir, 'n1'), { recursive: true });
-  await writeFile(join(eventDir, 'n1', `${name}.event`), fields.join('\0'));
 }
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -148,9 +64,9 @@ describe('an agent with the model meter', () => {
     const { options, controller, start } = await node();
     const agent = await start();
     await sleep(300);
-    await hook(options.eventDir, 'prolog', 7);
+    writeHookEvent(options.eventDir, 'prolog', 7);
     await sleep(1200);
-    await hook(options.eventDir, 'epilog', 7);
+    writeHookEvent(options.eventDir, 'epilog', 7);
     await until('the end is reported', () =>
       controller.batches.some((batch) => batch.events.some((event) => event.kind === 'end')),
     );
@@ -191,12 +107,12 @@ describe('an agent with the model meter', () => {
   test('takes the events that came while it was down, and goes on with the jobs it knew', async () => {
     const { options, controller, start } = await node();
     const first = await start();
-    await hook(options.eventDir, 'prolog', 1);
+    writeHookEvent(options.eventDir, 'prolog', 1);
     await until('the job is on', () => first.activeJobs === 1);
     await until('it is reported', () => controller.rows.some((row) => row.jobId === 1));
     await first.stop();
     const before = controller.rows.length;
-    await hook(options.eventDir, 'prolog', 2);
+    writeHookEvent(options.eventDir, 'prolog', 2);
     const second = await start();
     await until('both jobs go on', () => {
       const later = controller.rows.slice(before);
@@ -210,9 +126,9 @@ describe('an agent with the model meter', () => {
     const { options, controller, start } = await node();
     controller.answer = 503;
     const agent = await start();
-    await hook(options.eventDir, 'prolog', 3);
+    writeHookEvent(options.eventDir, 'prolog', 3);
     await sleep(1500);
-    await hook(options.eventDir, 'epilog', 3);
+    writeHookEvent(options.eventDir, 'epilog', 3);
     await until('batches wait', () => agent.spool.files >= 2);
     expect(controller.batches).toHaveLength(0);
     controller.answer = 200;
@@ -252,7 +168,7 @@ test('an event spool that vanishes stops neither booking nor the end', async () 
 test('an event of a time to come starts its job now', async () => {
   const { options, controller, start } = await node();
   const agent = await start();
-  await hook(options.eventDir, 'prolog', 12, monotonicNs() + 3.6e12);
+  writeHookEvent(options.eventDir, 'prolog', 12, { monoNs: monotonicNs() + 3.6e12 });
   await until('the job is booked', () => controller.rows.some((row) => row.jobId === 12));
   await agent.stop();
 });
@@ -269,7 +185,7 @@ test('without control groups a job is booked by its processes, and says that it 
   const agent = await start();
   const job = spawn('sh', ['-c', 'while :; do :; done'], { env: { SLURM_JOB_ID: '11', SLURMD_NODENAME: 'n1' } });
   cleanUp.push(() => Promise.resolve(job.kill('SIGKILL')));
-  await hook(options.eventDir, 'prolog', 11);
+  writeHookEvent(options.eventDir, 'prolog', 11);
   await until('its CPU time is booked', () => controller.rows.some((row) => row.jobId === 11 && row.cpuMs > 500));
   await agent.stop();
   const rows = controller.rows.filter((row) => row.jobId === 11);

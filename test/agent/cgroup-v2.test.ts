@@ -9,9 +9,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { Agent } from '../../src/agent/index.js';
-import type { Batch } from '../../src/contract/index.js';
-import { createServer } from 'node:http';
 import { Sampler, monotonicNs } from '../../src/sampler/index.js';
+import { agentIn, FakeController, sealPlain } from './support.js';
 
 const NODE = `wattle-v2-${process.pid}`;
 
@@ -34,51 +33,25 @@ where('a real v2 hierarchy: job, step and CPU time', async () => {
   const slice = join(root ?? '', 'system.slice');
   const scope = join(slice, `${NODE}_slurmstepd.scope`);
   const groups = ['', 'job_5', 'job_5/step_batch', 'job_5/step_batch/user'].map((path) => join(scope, path));
-  const batches: Batch[] = [];
-  const server = createServer((request, response) => {
-    let body = '';
-    request.on('data', (chunk: Buffer) => (body += chunk.toString()));
-    request.on('end', () => {
-      batches.push(JSON.parse(body) as Batch);
-      response.end('{}');
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(join(folder, 'c.sock'), resolve));
+  const controller = new FakeController();
+  await controller.listen(folder);
   const madeSlice = !existsSync(slice);
   mkdirSync(scope, { recursive: true });
-  const agent = new Agent(
-    {
-      cluster: 'test',
-      node: NODE,
-      controller: { kind: 'unix', path: join(folder, 'c.sock') },
-      stateDir: join(folder, 'state'),
-      eventDir: join(folder, 'events'),
-      runDir: join(folder, 'run'),
-      cgroupRoot: root ?? '',
-      procfs: '/proc',
-      reportIntervalMs: 1000,
-      discoverIntervalMs: 500,
-      ledgerIntervalMs: 300_000,
-      spoolMaxBytes: 1e8,
-      cores: 4,
-      cpuTime: 'slurm',
-    },
-    {
-      sampler: new Sampler({
-        meters: [
-          {
-            kind: 'model',
-            idleWatts: 0,
-            wattsPerCore: 10,
-            cpu: { format: 'cpu.stat', path: join(scope, 'cpu.stat') },
-          },
-        ],
-      }),
-      monotonicNs,
-      seal: (payload) => Promise.resolve(Buffer.from(payload).toString()),
-      log: { info: () => undefined, warn: () => undefined, error: () => undefined },
-    },
-  );
+  const agent = new Agent(agentIn(folder, { node: NODE, cgroupRoot: root ?? '' }), {
+    sampler: new Sampler({
+      meters: [
+        {
+          kind: 'model',
+          idleWatts: 0,
+          wattsPerCore: 10,
+          cpu: { format: 'cpu.stat', path: join(scope, 'cpu.stat') },
+        },
+      ],
+    }),
+    monotonicNs,
+    seal: sealPlain,
+    log: { info: () => undefined, warn: () => undefined, error: () => undefined },
+  });
   try {
     await agent.start();
     for (const group of groups.slice(1)) mkdirSync(group);
@@ -93,8 +66,7 @@ where('a real v2 hierarchy: job, step and CPU time', async () => {
     }
     await sleep(300);
     await agent.stop();
-    const rows = batches.flatMap((batch) => batch.segments.flatMap((segment) => segment.rows));
-    const job = rows.filter((row) => row.jobId === 5);
+    const job = controller.rows.filter((row) => row.jobId === 5);
     const cpuMs = job.reduce((sum, row) => sum + row.cpuMs, 0);
     expect(cpuMs).toBeGreaterThan(300);
     // 10 W per busy core and nothing else on the node: the job's joules are its CPU time.
@@ -103,8 +75,7 @@ where('a real v2 hierarchy: job, step and CPU time', async () => {
     expect(new Set(job.flatMap((row) => row.steps ?? []).map(({ step }) => step))).toEqual(new Set(['batch']));
   } finally {
     await agent.stop();
-    server.closeAllConnections();
-    server.close();
+    await controller.close();
     for (const group of [...groups].reverse()) if (existsSync(group)) rmdirSync(group);
     if (madeSlice) rmdirSync(slice);
     rmSync(folder, { recursive: true, force: true });

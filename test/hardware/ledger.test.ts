@@ -1,18 +1,17 @@
 /** From emulated counters to the stored ledger: what is booked against what the hardware is known to have used. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
 import { Agent } from '../../src/agent/index.js';
-import type { Batch, JobAnswer } from '../../src/contract/index.js';
+import type { JobAnswer } from '../../src/contract/index.js';
 import { Ledger, openDatabase } from '../../src/ledger/index.js';
 import { Sampler, monotonicNs } from '../../src/sampler/index.js';
+import { agentIn, FakeController, sealPlain, writeHookEvent } from '../agent/support.js';
 import { buildWorker } from '../ledger/support/worker.js';
 import { type PowercapEmulator, type ZoneOptions, startPowercapEmulator } from './powercap.js';
 
-const NODE = 'n1';
 const JOB = 7;
 const cleanups: (() => unknown)[] = [];
 
@@ -23,11 +22,10 @@ afterEach(async () => {
 /** A node with emulated counters, its agent, and a ledger that books what the agent sends. */
 class Bench {
   readonly folder = mkdtempSync(join(tmpdir(), 'wattle-truth-'));
-  readonly batches: Batch[] = [];
   emulator!: PowercapEmulator;
   ledger!: Ledger;
   agent!: Agent;
-  #hooks = 0;
+  readonly #controller = new FakeController((batch) => this.ledger.book(batch, { zone: 'FR', pue: 1 }));
 
   static async start(zones: readonly ZoneOptions[]): Promise<Bench> {
     const bench = new Bench();
@@ -48,72 +46,21 @@ class Bench {
     const database = await openDatabase({ path: at('ledger'), workerUrl: await buildWorker() });
     cleanups.push(() => database.close());
     this.ledger = await Ledger.open(database, 'test');
-    await this.#serve(at('controller.sock'));
-    this.agent = new Agent(
-      {
-        cluster: 'test',
-        node: NODE,
-        controller: { kind: 'unix', path: at('controller.sock') },
-        stateDir: at('state'),
-        eventDir: at('events'),
-        runDir: at('run'),
-        cgroupRoot: at('cgroup'),
-        procfs: '/proc',
-        reportIntervalMs: 1000,
-        discoverIntervalMs: 1000,
-        ledgerIntervalMs: 60_000,
-        spoolMaxBytes: 1e8,
-        cores: 4,
-        cpuTime: 'slurm',
-      },
-      {
-        sampler: new Sampler({ sysfs: at('sys'), meters: [{ kind: 'rapl-powercap' }] }),
-        monotonicNs,
-        seal: (payload) => Promise.resolve(Buffer.from(payload).toString()),
-        log: { info: () => undefined, warn: () => undefined, error: () => undefined },
-      },
-    );
+    await this.#controller.listen(this.folder);
+    cleanups.push(() => this.#controller.close());
+    this.agent = new Agent(agentIn(this.folder, { ledgerIntervalMs: 60_000 }), {
+      sampler: new Sampler({ sysfs: at('sys'), meters: [{ kind: 'rapl-powercap' }] }),
+      monotonicNs,
+      seal: sealPlain,
+      log: { info: () => undefined, warn: () => undefined, error: () => undefined },
+    });
     await this.agent.start();
     cleanups.push(() => this.agent.stop(100));
   }
 
-  async #serve(path: string): Promise<void> {
-    const server = createServer((request, response) => {
-      const chunks: Buffer[] = [];
-      request.on('data', (chunk: Buffer) => chunks.push(chunk));
-      request.on('end', () => {
-        const batch = JSON.parse(Buffer.concat(chunks).toString()) as Batch;
-        this.ledger.book(batch, { zone: 'FR', pue: 1 }).then(
-          () => {
-            this.batches.push(batch);
-            response.end('{}');
-          },
-          () => response.writeHead(503).end(),
-        );
-      });
-    });
-    await new Promise<void>((resolve) => server.listen(path, resolve));
-    cleanups.push(() => server.close());
-  }
-
-  /** As the hook client writes it. Returns the event's monotonic time. */
+  /** Returns the event's monotonic time. */
   hook(kind: 'prolog' | 'epilog'): number {
-    const monoNs = monotonicNs();
-    const fields = [
-      'wattle-event 1',
-      `kind=${kind}`,
-      `mono_ns=${monoNs}`,
-      `real_ns=${Date.now()}000000`,
-      `boot_id=${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}`,
-      `SLURM_JOB_ID=${JOB}`,
-      `SLURM_JOB_NODELIST=${NODE}`,
-      'SLURM_JOB_CPUS_PER_NODE=4',
-      'end',
-      '',
-    ];
-    const name = `${String(++this.#hooks).padStart(20, '0')}-1.event`;
-    writeFileSync(join(this.folder, 'events', NODE, name), fields.join('\0'));
-    return monoNs;
+    return writeHookEvent(join(this.folder, 'events'), kind, JOB, { cores: 4 });
   }
 
   async job(): Promise<JobAnswer> {
@@ -124,7 +71,7 @@ class Bench {
 
   /** Truth and ledger over the time that the agent has booked, in joules, and the ledger's coverage. */
   async totals(zones: readonly string[]): Promise<{ truth: number; booked: number; coverage: number; off: number }> {
-    const segments = this.batches.flatMap((batch) => batch.segments);
+    const segments = this.#controller.batches.flatMap((batch) => batch.segments);
     const offsetNs = Date.now() * 1e6 - monotonicNs();
     const from = Math.min(...segments.map((segment) => segment.startMs)) * 1e6 - offsetNs;
     const to = Math.max(...segments.map((segment) => segment.endMs)) * 1e6 - offsetNs;
