@@ -3,11 +3,12 @@ import tseslint from 'typescript-eslint';
 
 /**
  * The one-way flow (docs/architecture.md): a room may import from rooms before it, never from rooms after it.
- * `contract`, `config` and `slurm` are the ground that every room stands on, in that order.
+ * `contract`, `config`, `system` and `slurm` are the ground that every room stands on, in that order.
  */
 export const ROOMS = [
   'contract',
   'config',
+  'system',
   'slurm',
   'sampler',
   'agent',

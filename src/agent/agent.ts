@@ -7,13 +7,14 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type FSWatcher, mkdirSync, watch } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Address } from '../config/index.js';
 import { type JobEvent, messageOf } from '../contract/index.js';
 import type { Sampler, TickView } from '../sampler/index.js';
+import { type DirectoryLock, lockDirectory } from '../system/index.js';
 import { type BatchHeader, packBatches } from './batches.js';
-import { BatchSpool } from './batch-spool.js';
+import { BatchSpool, type BatchSpoolCounts } from './batch-spool.js';
 import { Booker } from './booker.js';
 import { SlurmCgroups, hostCpuSource } from './cgroups.js';
 import { EventSpool, type HookEvent } from './events.js';
@@ -42,9 +43,6 @@ const MIN_WINDOW_NS = 95e6;
 
 /** A domain that gives no reading holds the books open for this long; then its time is a gap. */
 const MAX_PENDING_NS = 5e9;
-
-/** Batches that the spool did not take are held in memory up to this number: some hours at the default rate. */
-const MAX_HELD_BATCHES = 2000;
 
 export interface AgentOptions {
   readonly cluster: string;
@@ -86,7 +84,6 @@ export interface AgentCounts {
   segments: number;
   batchesSent: number;
   batchesRefused: number;
-  batchesDropped: number;
   spoolErrors: number;
 }
 
@@ -97,7 +94,6 @@ export class Agent {
     segments: 0,
     batchesSent: 0,
     batchesRefused: 0,
-    batchesDropped: 0,
     spoolErrors: 0,
   };
 
@@ -121,11 +117,12 @@ export class Agent {
   /** Event files that are applied but stay until the state that knows of them is on disk. */
   readonly #appliedFiles = new Set<string>();
   #jobEvents: JobEvent[] = [];
-  /** Serialised batches that are not on disk yet. Each keeps its sequence, so that no retry books it twice. */
-  readonly #held: string[] = [];
   /** True at the start: an agent that was down finds the files. */
   #eventsWaiting = true;
   #eventsDue = 0;
+  #lock: DirectoryLock | null = null;
+  /** Why batches wait; null while they are taken. */
+  #outOfReach: string | null = null;
   #reportDue = 0;
   #discoverDue = 0;
   #reportSoon = false;
@@ -159,10 +156,17 @@ export class Agent {
         this.#endOverdue(jobIds);
       },
       onState: (state) => {
-        if (state.kind === 'sent') this.counts.batchesSent++;
-        else if (state.kind === 'waiting')
-          log.warn({ why: state.why, retryMs: state.retryMs }, 'controller out of reach');
-        else {
+        if (state.kind === 'sent') {
+          this.counts.batchesSent++;
+          if (this.#outOfReach !== null) log.info({}, 'the controller takes batches again');
+          this.#outOfReach = null;
+        } else if (state.kind === 'waiting') {
+          // Every try of a day-long outage would fill the log: said once per reason.
+          if (this.#outOfReach !== state.why) {
+            log.warn({ why: state.why, retryMs: state.retryMs }, 'controller out of reach; batches wait');
+          }
+          this.#outOfReach = state.why;
+        } else {
           this.counts.batchesRefused++;
           log.error({ why: state.why, file: state.file }, 'batch refused by the controller and kept apart');
         }
@@ -178,7 +182,7 @@ export class Agent {
   }
 
   /** Batches and bytes that wait for the controller. */
-  get spool(): { files: number; bytes: number; dropped: number } {
+  get spool(): BatchSpoolCounts {
     return this.#spool.counts;
   }
 
@@ -188,7 +192,11 @@ export class Agent {
 
   async start(): Promise<void> {
     const { options, log } = { options: this.#options, log: this.#deps.log };
-    await mkdir(options.stateDir, { recursive: true, mode: 0o700 });
+    // Two agents on one node would each book all of its joules.
+    this.#lock = await lockDirectory(options.stateDir, {
+      code: 'agent.held',
+      remedy: 'stop that agent, or give each node of this host its own [agent] state_dir',
+    });
     this.#bootId = (await readFile(join(options.procfs, 'sys/kernel/random/boot_id'), 'utf8')).trim();
     // A new epoch per start: the sequence begins at 0, and batches of earlier starts carry their own.
     Object.assign(this.#header, { epoch: `${this.#bootId}/${randomUUID()}` });
@@ -270,6 +278,8 @@ export class Agent {
     this.#groups.close();
     this.#deps.sampler.stop();
     await this.#shipper.stop(graceMs);
+    await this.#lock?.release();
+    this.#lock = null;
   }
 
   async #lastCycle(timer: NodeJS.Timeout): Promise<void> {
@@ -462,30 +472,20 @@ export class Agent {
     this.#jobEvents = [];
     this.#sequence += batches.length;
     this.counts.segments += segments.length;
-    this.#held.push(...batches);
     try {
-      for (let json = this.#held[0]; json !== undefined; json = this.#held[0]) {
-        await this.#spool.add(json, now);
-        this.#held.shift();
-      }
+      await this.#spool.add(batches, now);
     } catch (error) {
-      this.#spoolFailed(error);
+      // Not the state either: event files stay until what they led to is on disk.
+      this.counts.spoolErrors++;
+      this.#deps.log.error(
+        { why: messageOf(error), ...this.#spool.counts, spool: this.#options.stateDir },
+        'the spool takes no batch: free space or mend its permissions; batches are sent from memory meanwhile',
+      );
       return;
     } finally {
       this.#shipper.wake();
     }
     await this.#save();
-  }
-
-  #spoolFailed(error: unknown): void {
-    const excess = Math.max(0, this.#held.length - MAX_HELD_BATCHES);
-    this.#held.splice(0, excess);
-    this.counts.spoolErrors++;
-    this.counts.batchesDropped += excess;
-    this.#deps.log.error(
-      { why: messageOf(error), held: this.#held.length, dropped: excess, spool: this.#options.stateDir },
-      'the spool takes no batch: free space or mend its permissions; batches are held in memory meanwhile',
-    );
   }
 
   async #save(): Promise<void> {

@@ -5,11 +5,16 @@ import { writeWhole } from './files.js';
 
 const BATCH_NAME = /^\d{20}-\d{10}\.json$/;
 
+/** Batches that the disk did not take are held in memory up to this number: some hours at the default rate. */
+const MAX_HELD = 2000;
+
 export interface BatchSpoolCounts {
   /** Batches and bytes that wait. */
   files: number;
   bytes: number;
-  /** Batches given up because the spool was full. */
+  /** Batches that are in memory alone, because the disk takes none. */
+  held: number;
+  /** Batches given up because neither disk nor memory had room. */
   dropped: number;
 }
 
@@ -18,6 +23,8 @@ export class BatchSpool {
   readonly #maxBytes: number;
   /** Sizes by name, oldest first. */
   readonly #sizes = new Map<string, number>();
+  /** Batches in memory alone, by the name that their file will have. */
+  readonly #held = new Map<string, string>();
   #bytes = 0;
   #dropped = 0;
   #next = 0;
@@ -39,17 +46,38 @@ export class BatchSpool {
   }
 
   get counts(): BatchSpoolCounts {
-    return { files: this.#sizes.size, bytes: this.#bytes, dropped: this.#dropped };
+    return { files: this.#sizes.size, bytes: this.#bytes, held: this.#held.size, dropped: this.#dropped };
   }
 
-  /** Keeps a serialised batch. @throws the file system's error; the caller still holds the batch then. */
-  async add(json: string, nowMs: number): Promise<void> {
-    const name = this.#newName(nowMs);
-    await writeWhole(join(this.#directory, name), json);
-    this.#remember(name, Buffer.byteLength(json));
+  /**
+   * Keeps serialised batches, with those that the disk did not take before.
+   * @throws the file system's error; what could not be written is held in memory, and is sent from there.
+   */
+  async add(batches: readonly string[], nowMs: number): Promise<void> {
+    for (const json of batches) this.#held.set(this.#newName(nowMs), json);
+    try {
+      for (const [name, json] of this.#held) {
+        await writeWhole(join(this.#directory, name), json);
+        // Sent from memory and acknowledged meanwhile.
+        const acknowledged = !this.#held.delete(name);
+        this.#remember(name, Buffer.byteLength(json));
+        if (acknowledged) await this.#remove(name);
+      }
+    } finally {
+      await this.#makeRoom();
+    }
+  }
+
+  async #makeRoom(): Promise<void> {
+    const newest = [...this.#sizes.keys()].at(-1);
     for (const oldest of this.#sizes.keys()) {
-      if (this.#bytes <= this.#maxBytes || oldest === name) break;
+      if (this.#bytes <= this.#maxBytes || oldest === newest) break;
       await this.#remove(oldest);
+      this.#dropped++;
+    }
+    for (const oldest of this.#held.keys()) {
+      if (this.#held.size <= MAX_HELD) break;
+      this.#held.delete(oldest);
       this.#dropped++;
     }
   }
@@ -65,17 +93,25 @@ export class BatchSpool {
         this.#forget(name);
       }
     }
+    for (const [name, json] of this.#held) return { name, json };
     return null;
   }
 
   /** The controller has it. */
   async acknowledge(name: string): Promise<void> {
+    if (this.#held.delete(name)) return;
     await this.#remove(name);
   }
 
   /** The controller will never take it: kept apart for a person to look at. */
   async refuse(name: string): Promise<string> {
     const path = join(this.#directory, 'refused', name);
+    const json = this.#held.get(name);
+    if (json !== undefined) {
+      this.#held.delete(name);
+      await writeWhole(path, json);
+      return path;
+    }
     await rename(join(this.#directory, name), path);
     this.#forget(name);
     return path;
@@ -86,7 +122,7 @@ export class BatchSpool {
     const time = String(Math.floor(nowMs)).padStart(20, '0');
     for (;;) {
       const name = `${time}-${String(this.#next++).padStart(10, '0')}.json`;
-      if (!this.#sizes.has(name)) return name;
+      if (!this.#sizes.has(name) && !this.#held.has(name)) return name;
     }
   }
 

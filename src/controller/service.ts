@@ -9,7 +9,7 @@ import { type ListenAddress, type Listener, listen } from './listen.js';
 import type { Log } from './log.js';
 import { Metrics } from './metrics.js';
 import { type AskNodes, NodeMap } from './node-map.js';
-import { peerUid } from './peer.js';
+import { peerUid } from '../system/index.js';
 import type { CredentialOpener, FactsSource, LedgerPort } from './ports.js';
 import { type SiteOptions, Sites } from './sites.js';
 import { UserDirectory } from './users.js';

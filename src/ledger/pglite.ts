@@ -6,8 +6,14 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { WattleError } from '../contract/index.js';
 import { type OpenDatabase, type Queryable, type SqlValue, withRetries } from './database.js';
-import { lockDirectory } from './directory-lock.js';
+import { lockDirectory } from '../system/index.js';
 import type { WorkerError, WorkerReply, WorkerRequest, WorkerSettings } from './pglite-protocol.js';
+
+/** What to do about a directory that another process has open. */
+const HELD = {
+  code: 'ledger.held',
+  remedy: 'stop that process, give this one another [database] path, or let both use PostgreSQL by [database] url',
+};
 
 /** An error that the engine reported, with its SQLSTATE in `code`. */
 class PgliteError extends Error {
@@ -107,7 +113,7 @@ export interface PgliteOptions {
  */
 export async function openPglite(directory: string, options: PgliteOptions = {}): Promise<OpenDatabase> {
   const workerUrl = options.workerUrl ?? findWorker();
-  const lock = await lockDirectory(directory);
+  const lock = await lockDirectory(directory, HELD);
   let session: Session | undefined;
   try {
     const dataDir = join(directory, 'pglite');

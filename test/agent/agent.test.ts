@@ -173,6 +173,17 @@ test('an event of a time to come starts its job now', async () => {
   await agent.stop();
 });
 
+test('a second agent on one state directory is refused, naming the first: it would book every joule again', async () => {
+  const { start } = await node();
+  const first = await start();
+  await expect(start()).rejects.toMatchObject({
+    code: 'agent.held',
+    message: expect.stringContaining(`process ${process.pid}`) as unknown,
+  });
+  await first.stop();
+  await (await start()).stop();
+});
+
 test('an agent that could not start can be stopped', async () => {
   const { options, start } = await node();
   await writeFile(options.stateDir, 'not a folder');

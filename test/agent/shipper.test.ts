@@ -34,7 +34,7 @@ async function controller(statuses: number[], answer = '{}') {
 async function shipper(address: { kind: 'unix'; path: string }, batches: string[]) {
   const spool = new BatchSpool(await mkdtemp(join(tmpdir(), 'wattle-ship-')), 1e6);
   await spool.open();
-  for (const json of batches) await spool.add(json, 1000);
+  for (const json of batches) await spool.add([json], 1000);
   const states: ShipperState[] = [];
   const overdue: number[] = [];
   let sealed = 0;
@@ -103,7 +103,7 @@ test('a batch that no credential can hold is kept apart, not tried for ever', as
   const folder = await mkdtemp(join(tmpdir(), 'wattle-ship-'));
   const spool = new BatchSpool(folder, 1e6);
   await spool.open();
-  for (const json of ['huge', 'good']) await spool.add(json, 1000);
+  for (const json of ['huge', 'good']) await spool.add([json], 1000);
   const ship = new Shipper(spool, {
     controller: address,
     seal: (payload) => {
@@ -124,7 +124,7 @@ test('a spool that lets nothing be moved is told and tried again, and ends nobod
   const folder = await mkdtemp(join(tmpdir(), 'wattle-ship-'));
   const spool = new BatchSpool(folder, 1e6);
   await spool.open();
-  await spool.add('one', 1000);
+  await spool.add(['one'], 1000);
   await rm(join(folder, 'refused'), { recursive: true });
   const states: ShipperState[] = [];
   const ship = new Shipper(spool, {

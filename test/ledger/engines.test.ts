@@ -5,13 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { lockDirectory } from '../../src/ledger/directory-lock.js';
+import { lockDirectory } from '../../src/system/index.js';
 import { Ledger, type OpenDatabase, openDatabase } from '../../src/ledger/index.js';
 import { migrate, shippedMigrations } from '../../src/ledger/migrations.js';
 import { T0, batch, idleRow, jobRow, segment } from './support/batches.js';
 import { onBothEngines } from './support/engines.js';
 import { type TestPostgres, startPostgres } from './support/postgres.js';
 import { buildWorker } from './support/worker.js';
+
+const HELD = { code: 'ledger.held', remedy: 'stop it' };
 
 const SITE = { zone: 'FR', pue: 1 };
 
@@ -113,21 +115,21 @@ describe('PGlite directory', () => {
     const ended = once(child, 'exit');
     child.kill('SIGKILL');
     await ended;
-    const lock = await lockDirectory(folder);
+    const lock = await lockDirectory(folder, HELD);
     expect(await readFile(join(folder, 'lock'), 'utf8')).toBe(`${process.pid}\n`);
     await lock.release();
   });
 
   test('is refused to this process too while it has it', async () => {
-    const lock = await lockDirectory(folder);
-    await expect(lockDirectory(folder)).rejects.toMatchObject({ code: 'ledger.held' });
+    const lock = await lockDirectory(folder, HELD);
+    await expect(lockDirectory(folder, HELD)).rejects.toMatchObject({ code: 'ledger.held' });
     await lock.release();
-    await (await lockDirectory(folder)).release();
+    await (await lockDirectory(folder, HELD)).release();
   });
 
   test('a lock file left by a crash is taken over, whatever it says', async () => {
     await writeFile(join(folder, 'lock'), `${process.ppid}\n`);
-    await (await lockDirectory(folder)).release();
+    await (await lockDirectory(folder, HELD)).release();
   });
 
   test('keeps what is booked from one opening to the next', async () => {
@@ -144,7 +146,7 @@ describe('PGlite directory', () => {
     await (await openDatabase({ path: folder, workerUrl })).close();
     await rm(join(folder, 'pglite', 'global'), { recursive: true });
     await expect(openDatabase({ path: folder, workerUrl })).rejects.toMatchObject({ code: 'ledger.damaged' });
-    await (await lockDirectory(folder)).release();
+    await (await lockDirectory(folder, HELD)).release();
   }, 60_000);
 });
 

@@ -5,6 +5,7 @@ import { ESLint } from 'eslint';
 const ROOMS = [
   'contract',
   'config',
+  'system',
   'slurm',
   'sampler',
   'agent',

@@ -20,14 +20,14 @@ export function agentMetrics(agent: () => Agent, sampler: () => Sampler): Regist
   gauge('active_jobs', 'Jobs that hold a share of this node', () => agent().activeJobs);
   gauge('spool_batches', 'Batches that wait for the controller', () => agent().spool.files);
   gauge('spool_bytes', 'Bytes that wait for the controller', () => agent().spool.bytes);
-  gauge('spool_dropped', 'Batches given up because the spool was full', () => agent().spool.dropped);
+  gauge('spool_held', 'Batches in memory alone, because the disk takes none', () => agent().spool.held);
+  gauge('spool_dropped', 'Batches given up: neither disk nor memory had room', () => agent().spool.dropped);
   for (const [name, help] of [
     ['events', 'Job events taken from the hook'],
     ['badEvents', 'Event files set aside because they were damaged'],
     ['segments', 'Ledger segments closed'],
     ['batchesSent', 'Batches acknowledged by the controller'],
     ['batchesRefused', 'Batches that the controller will never take'],
-    ['batchesDropped', 'Batches lost because neither disk nor memory had room'],
     ['spoolErrors', 'Failed writes to the spool'],
   ] as const) {
     const snake = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -19,9 +19,13 @@ export interface DirectoryLock {
 
 /**
  * Takes the directory (made where missing, mode 0700) for this process.
- * @throws WattleError `ledger.held` naming the process that has it
+ * @param refusal code and remedy of the error
+ * @throws WattleError with that code, naming the process that has it
  */
-export async function lockDirectory(directory: string): Promise<DirectoryLock> {
+export async function lockDirectory(
+  directory: string,
+  refusal: { readonly code: string; readonly remedy: string },
+): Promise<DirectoryLock> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const file = join(directory, LOCK_FILE);
   // Opened for appending: a second process must not empty the file before it knows whether it may.
@@ -30,11 +34,7 @@ export async function lockDirectory(directory: string): Promise<DirectoryLock> {
   if (flock(handle.fd, LOCK_EX | LOCK_NB) !== 0) {
     const holder = await readHolder(handle);
     await handle.close();
-    throw new WattleError(
-      'ledger.held',
-      `${directory} is held by ${holder}`,
-      'stop that process, give this one another [database] path, or let both use PostgreSQL by [database] url',
-    );
+    throw new WattleError(refusal.code, `${directory} is held by ${holder}`, refusal.remedy);
   }
   await handle.truncate(0);
   await handle.write(`${process.pid}\n`);
