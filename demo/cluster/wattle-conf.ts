@@ -52,8 +52,10 @@ function commonSections(site: Site, tuning: Tuning, slurmFolder: string): string
   ];
 }
 
+/** For the controller and for people: `wattle doctor` then looks at the first node. */
 export function controllerConf(site: Site, tuning: Tuning, slurmFolder: string): string {
-  return [...commonSections(site, tuning, slurmFolder), ''].join('\n');
+  const [node = ''] = PARTITIONS.flatMap((partition) => nodesOf(site, partition));
+  return agentConf(site, tuning, slurmFolder, node);
 }
 
 export function agentConf(site: Site, tuning: Tuning, slurmFolder: string, node: string): string {

@@ -14,7 +14,7 @@ export type Address = UnixAddress | TcpAddress;
 /** Longest socket path the kernel takes: sun_path is 108 bytes with its closing NUL. */
 export const MAX_SOCKET_PATH_BYTES = 107;
 
-export const DEFAULT_CONTROLLER = 'unix:/run/wattle/controller.sock';
+export const DEFAULT_CONTROLLER = 'unix:/run/wattle-controller/api.sock';
 
 /** `unix:/path`, undefined where the text is none or the path is one that no socket can have. */
 export function readUnixAddress(text: string): UnixAddress | undefined {

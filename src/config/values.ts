@@ -132,8 +132,11 @@ export const zone = () =>
   );
 
 export const hostList = () =>
-  matching({ accepts: 'a node name or a host list such as "n[1-2]"', example: '"n[1-2]"' }, (value) =>
-    /^[A-Za-z0-9][\w.,[\]-]{0,1023}$/.test(value),
+  matching(
+    { accepts: 'a node name or a host list such as "n[1-2]"', example: '"n[1-2]"' },
+    (value) =>
+      // Names with brackets that match and hold numbers; whether Slurm has such nodes is not known here.
+      /^[A-Za-z0-9][\w.,[\]-]{0,1023}$/.test(value) && /^([^[\]]|\[\d+(-\d+)?(,\d+(-\d+)?)*\])+$/.test(value),
   );
 
 export const databaseUrl = () =>
@@ -155,7 +158,7 @@ const address = <T extends Address>(accepts: string, shown: string, read: (text:
 export const serviceAddress = () =>
   address(
     '"unix:/path" (at most 107 bytes of path) or "http://host:port" (port 1 to 65535)',
-    'unix:/run/wattle/controller.sock',
+    'unix:/run/wattle-controller/api.sock',
     readServiceAddress,
   );
 

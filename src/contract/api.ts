@@ -78,6 +78,8 @@ export interface JobAnswer {
   /** Worst quality of the rows; null where nothing was booked. */
   readonly quality: Quality | null;
   readonly cpuMs: DurationMs;
+  /** Node-time that was really sampled, over all nodes and runs: energy / sampledNodeMs is the mean power of one node. */
+  readonly sampledNodeMs: DurationMs;
   /** Zones, carbon intensity sources and rule names behind the figures, sorted. */
   readonly zones: readonly string[];
   readonly ciSources: readonly string[];

@@ -47,6 +47,8 @@ interface EnergyRow extends EnergySums {
   job_id: bigint;
   cpu_ms: bigint;
   quality: Quality;
+  /** Of all runs, and of the latest. */
+  sampled_ms: bigint;
   covered_ms: bigint;
   /** The longest that any node has reported of the latest run. */
   active_ms: bigint;
@@ -215,12 +217,14 @@ function selectEnergy(
      run as (select p.*, restart_count = max(restart_count) over (partition by job_id) as is_latest from priced p),
      part as (
        select job_id, node_id, zone_id, method_id, source, ${SUMS}, sum(cpu_ms) as cpu_ms, max(quality) as quality,
+         sum(covered_ms) as sampled_ms,
          sum(covered_ms) filter (where is_latest) as covered_ms, sum(active_ms) filter (where is_latest) as active_ms
        from run group by job_id, node_id, zone_id, method_id, source),
      on_node as (select part.*, sum(active_ms) over (partition by job_id, node_id) as node_active_ms from part)
      select job_id, sum(uj_package)::bigint as uj_package, sum(uj_dram)::bigint as uj_dram, sum(uj_gpu)::bigint as uj_gpu,
        sum(uj_other)::bigint as uj_other, case when sum(unpriced) = 0 then coalesce(sum(grams), 0) end as grams,
-       sum(cpu_ms)::bigint as cpu_ms, max(quality)::text as quality, coalesce(sum(covered_ms), 0)::bigint as covered_ms,
+       sum(cpu_ms)::bigint as cpu_ms, max(quality)::text as quality, sum(sampled_ms)::bigint as sampled_ms,
+       coalesce(sum(covered_ms), 0)::bigint as covered_ms,
        coalesce(max(node_active_ms), 0)::bigint as active_ms,
        (count(distinct node_id) filter (where active_ms is not null))::integer as nodes,
        array_agg(distinct zone.name order by zone.name) as zones,
@@ -342,6 +346,7 @@ function jobAnswer(
     coverage: coverage(job, energy, span),
     quality: energy?.quality ?? null,
     cpuMs: durationMs(Number(energy?.cpu_ms ?? 0n)),
+    sampledNodeMs: durationMs(Number(energy?.sampled_ms ?? 0n)),
     zones: energy?.zones ?? [],
     ciSources: energy?.sources ?? [],
     rules: energy?.rules ?? [],

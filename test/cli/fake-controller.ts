@@ -73,6 +73,7 @@ export function job(changes: Partial<Record<keyof JobAnswer, unknown>> = {}): Jo
     coverage: 1,
     quality: 'measured',
     cpuMs: 7_200_000,
+    sampledNodeMs: 3_661_000,
     zones: ['FR'],
     ciSources: ['ember'],
     rules: ['wattle-1'],

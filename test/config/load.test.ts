@@ -29,7 +29,10 @@ function onlyProblem(text: string): string {
 describe('a configuration that is right', () => {
   test('needs the name of the cluster only', () => {
     const config = parseConfig(CLUSTER, 'wattle.toml');
-    expect(config.cluster).toEqual({ name: 'hpc1', controller: { kind: 'unix', path: '/run/wattle/controller.sock' } });
+    expect(config.cluster).toEqual({
+      name: 'hpc1',
+      controller: { kind: 'unix', path: '/run/wattle-controller/api.sock' },
+    });
     expect(config.agent.reportIntervalMs).toBe(10_000);
     expect(config.agent.spoolMaxBytes).toBe(1024 ** 3);
     expect(config.ledger.intervalMs).toBe(300_000);

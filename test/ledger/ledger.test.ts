@@ -331,6 +331,7 @@ onBothEngines((engine) => {
     const [job] = await jobsOf(ledger);
     expect(job).toMatchObject({ state: 'COMPLETED', elapsedMs: 20_000, energy: { package: 7 } });
     expect(job?.coverage).toBeCloseTo(0.25, 9);
+    expect(job?.sampledNodeMs).toBe(jobRow(5, 3).coveredMs + 5_000);
   });
 
   test('the hooks know how long a short job was there better than whole seconds do', async () => {

@@ -40,6 +40,7 @@ const jobsAnswer = v.object({
       coverage: v.nullable(v.pipe(amount, v.maxValue(1))),
       quality: v.nullable(v.picklist(QUALITIES)),
       cpuMs: amount,
+      sampledNodeMs: amount,
       zones: v.array(v.string()),
       ciSources: v.array(v.string()),
       rules: v.array(v.string()),

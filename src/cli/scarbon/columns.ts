@@ -38,11 +38,15 @@ export function totalMicrojoules(row: Row): number | null {
   return energy === null ? null : energy.package + energy.dram + energy.gpu + energy.other;
 }
 
-/** Mean power in watts over the elapsed time. */
+/**
+ * Mean power in watts while it was sampled: of a job over all of its nodes and runs, of a step over its elapsed time.
+ * Elapsed time would be wrong for a job that was requeued, whose energy is that of all runs, or suspended.
+ */
 export function meanWatts(row: Row): number | null {
   const microjoules = totalMicrojoules(row);
-  const { elapsedMs } = row.step ?? row.job;
-  return microjoules === null || elapsedMs <= 0 ? null : microjoules / 1000 / elapsedMs;
+  const { sampledNodeMs, nnodes } = row.job;
+  const ms = row.step?.elapsedMs ?? sampledNodeMs / Math.max(1, nnodes);
+  return microjoules === null || ms <= 0 ? null : microjoules / 1000 / ms;
 }
 
 /** sacct's CPUTime: elapsed time times allocated CPUs, busy or not. */
