@@ -36,7 +36,7 @@ interface JobCpu {
   readonly toNs: number;
   cpuNs: number;
   /** CPU time by step; null where no step burnt any. */
-  readonly steps: ReadonlyMap<string, number> | null;
+  steps: ReadonlyMap<string, number> | null;
 }
 
 /** A cumulative value at a time inside the window, as a whole number so that differences add up. */
@@ -176,6 +176,10 @@ export class Booker {
         entry.cpuNs = (Math.max(0, slurmNs - known) * entry.job.cores) / cores;
         entry.job.cpu.bookedNs = (entry.job.cpu.bookedNs ?? 0) + entry.cpuNs;
       }
+    }
+    for (const entry of jobs) {
+      const { onlyStep } = entry.job;
+      if (onlyStep !== null && entry.cpuNs > 0) entry.steps = new Map([[onlyStep, entry.cpuNs]]);
     }
     const jobNs = jobs.reduce((sum, entry) => sum + entry.cpuNs, 0);
     return { jobs, systemNs: Math.max(0, (nodeNs ?? 0) - Math.max(jobNs, slurmNs ?? 0)) };

@@ -41,6 +41,9 @@ export interface ActiveJob {
   byProcesses: boolean;
   groupPath: string | null;
   readonly cpu: CpuAccount;
+  /** The step that has all of the job's CPU time, where there is no other: nothing more needs to be read. */
+  onlyStep: string | null;
+  /** Steps that are read one by one. */
   readonly steps: Map<string, CpuAccount>;
 }
 
@@ -98,6 +101,7 @@ export class JobTable {
     job.groupPath = known.groupPath;
     job.byProcesses = known.byProcesses;
     Object.assign(job.cpu, known.cpu);
+    job.onlyStep = known.onlyStep;
     for (const [step, account] of known.steps) job.steps.set(step, account);
   }
 
@@ -146,6 +150,7 @@ export class JobTable {
       byProcesses: false,
       groupPath: null,
       cpu: newAccount(base),
+      onlyStep: null,
       steps: new Map(),
     };
     this.#jobs.add(active);

@@ -193,6 +193,19 @@ describe('CPU time', () => {
     expect(row(booker.takeSegments()[0], 'system')?.cpuMs).toBe(0);
   });
 
+  test('the only step of a job has all of it, without a reading of its own', () => {
+    const { jobs, booker } = setUp();
+    booker.book(snapshot(0, 0, [0, 0, 0]));
+    jobs.start(event(1, 0), 0);
+    const job = jobs.find(1);
+    Object.assign(job?.cpu ?? {}, { slot: 2, sinceMonoNs: -1 });
+    if (job) job.onlyStep = 'batch';
+    booker.book(snapshot(1, 10, [1, 1, 1]));
+    booker.closeSegment();
+    const found = row(booker.takeSegments()[0], 'job', 1);
+    expect(found?.steps).toEqual([{ step: 'batch', microjoules: found?.microjoules, cpuMs: 1000 }]);
+  });
+
   test('steps share the job by CPU time, exactly', () => {
     const { jobs, booker } = setUp();
     booker.book(snapshot(0, 0, [0, 0, 0, 0, 0]));

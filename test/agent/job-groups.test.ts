@@ -75,6 +75,7 @@ async function node(capacity = 100) {
 
 test('thousands of steps, one after the other, need few slots', async () => {
   const { make, remove, look, slots } = await node(10);
+  await make('uid_0/job_7/step_batch');
   for (let step = 0; step < 50; step++) {
     await make(`uid_0/job_7/step_${step}`);
     await look();
@@ -82,7 +83,23 @@ test('thousands of steps, one after the other, need few slots', async () => {
   }
   await look();
   await look();
+  expect([...slots.used.values()].map((path) => path.split('/').slice(-2)[0])).toEqual(['job_7', 'step_batch']);
+});
+
+test('the only step of a job needs no slot; with a second one both are read, and nothing is booked twice', async () => {
+  const { make, look, jobs, slots } = await node();
+  await look();
+  await make('uid_0/job_7/step_batch');
+  await look();
+  expect(jobs.find(7)?.onlyStep).toBe('batch');
   expect(slots.used.size).toBe(1);
+  await make('uid_0/job_7/step_0');
+  await look();
+  const job = jobs.find(7);
+  expect(job?.onlyStep).toBeNull();
+  // The batch step's past is booked with the job; the new step begins at zero.
+  expect(job?.steps.get('batch')?.bookedNs).toBeNull();
+  expect(job?.steps.get('0')?.bookedNs).toBe(0);
 });
 
 test('more jobs than slots: all are found, those without a slot share what is left', async () => {
