@@ -99,7 +99,6 @@ export class Agent {
 
   readonly #options: AgentOptions;
   readonly #deps: AgentDependencies;
-  readonly #header: BatchHeader;
   readonly #events: EventSpool;
   readonly #spool: BatchSpool;
   readonly #shipper: Shipper;
@@ -113,6 +112,7 @@ export class Agent {
   #bootId = '';
   #floor = new IdleFloor();
   #booker!: Booker;
+  #header!: BatchHeader;
   #sequence = 0;
   /** Event files that are applied but stay until the state that knows of them is on disk. */
   readonly #appliedFiles = new Set<string>();
@@ -138,12 +138,6 @@ export class Agent {
     this.#options = options;
     this.#deps = dependencies;
     const { sampler, log } = dependencies;
-    this.#header = {
-      cluster: options.cluster,
-      node: options.node,
-      epoch: '',
-      domains: sampler.domains.map(({ name, kind, meter, quality }) => ({ name, kind, meter, quality })),
-    };
     this.#events = new EventSpool(options.eventDir, options.node, (file, why) => {
       this.counts.badEvents++;
       log.warn({ file, why }, 'event file set aside');
@@ -191,15 +185,21 @@ export class Agent {
   }
 
   async start(): Promise<void> {
-    const { options, log } = { options: this.#options, log: this.#deps.log };
+    const options = this.#options;
+    const { sampler, log } = this.#deps;
     // Two agents on one node would each book all of its joules.
     this.#lock = await lockDirectory(options.stateDir, {
       code: 'agent.held',
       remedy: 'stop that agent, or give each node of this host its own [agent] state_dir',
     });
     this.#bootId = (await readFile(join(options.procfs, 'sys/kernel/random/boot_id'), 'utf8')).trim();
-    // A new epoch per start: the sequence begins at 0, and batches of earlier starts carry their own.
-    Object.assign(this.#header, { epoch: `${this.#bootId}/${randomUUID()}` });
+    this.#header = {
+      cluster: options.cluster,
+      node: options.node,
+      // A new one per start: the sequence begins at 0, and batches of earlier starts carry their own.
+      epoch: `${this.#bootId}/${randomUUID()}`,
+      domains: sampler.domains.map(({ name, kind, meter, quality }) => ({ name, kind, meter, quality })),
+    };
     await this.#spool.open();
     await this.#events.prepare();
 
@@ -235,7 +235,7 @@ export class Agent {
     // Jobs from before this start are told from those that come: only the latter began at zero CPU time.
     await this.#discover(now);
     this.#reportDue = now + options.reportIntervalMs * 1e6;
-    this.#deps.sampler.start();
+    sampler.start();
     this.#listenForNudges();
     this.#timer = setInterval(() => {
       this.#run();

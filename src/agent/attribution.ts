@@ -9,7 +9,6 @@ export const RULE = 'wattle-1';
 
 /** One job's part in a window. */
 export interface JobShare {
-  readonly key: string;
   /** Cores allocated to the job on this node. */
   readonly cores: number;
   /** GPUs allocated to the job on this node. */

@@ -1,7 +1,7 @@
 /** Batches that wait for the controller: one file each, oldest first, bounded in size. */
 import { mkdir, readFile, readdir, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeWhole } from './files.js';
+import { isMissing, removeIfPresent, writeWhole } from './files.js';
 
 const BATCH_NAME = /^\d{20}-\d{10}\.json$/;
 
@@ -137,13 +137,7 @@ export class BatchSpool {
   }
 
   async #remove(name: string): Promise<void> {
-    await unlink(join(this.#directory, name)).catch((error: unknown) => {
-      if (!isMissing(error)) throw error;
-    });
+    await removeIfPresent(join(this.#directory, name));
     this.#forget(name);
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }

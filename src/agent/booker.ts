@@ -224,7 +224,6 @@ export class Booker {
     const present = cpu.jobs.filter((entry) => entry.fromNs < toNs && entry.toNs > fromNs);
     const part = (entry: JobCpu): number => durationNs / (entry.toNs - entry.fromNs);
     const shares: JobShare[] = present.map((entry) => ({
-      key: entry.job.key,
       cores: entry.job.cores,
       gpus: entry.job.gpus,
       cpuNs: entry.cpuNs * part(entry),

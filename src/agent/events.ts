@@ -5,10 +5,11 @@
  * end was cut short; anything else that does not parse is not ours. Both are set aside, never fatal.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../contract/index.js';
 import { expandCpusPerNode, expandHostlist } from '../slurm/index.js';
+import { removeIfPresent } from './files.js';
 
 /** The client writes at most 64 KiB; more is not an event. */
 const MAX_EVENT_BYTES = 128 * 1024;
@@ -161,11 +162,7 @@ export class EventSpool {
   }
 
   async remove(name: string): Promise<void> {
-    try {
-      await unlink(join(this.directory, name));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
+    await removeIfPresent(join(this.directory, name));
   }
 
   async #setAside(name: string, why: string): Promise<void> {

@@ -1,4 +1,4 @@
-/** Files that are whole or not there: written beside, synced, renamed. */
+/** Files that are whole or not there: written beside, synced, renamed; and such as may be gone already. */
 import { open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -28,4 +28,15 @@ export async function writeWhole(path: string, text: string): Promise<void> {
   } finally {
     await folder.close();
   }
+}
+
+export function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT';
+}
+
+/** Removes a file that somebody may have removed before. */
+export async function removeIfPresent(path: string): Promise<void> {
+  await unlink(path).catch((error: unknown) => {
+    if (!isMissing(error)) throw error;
+  });
 }

@@ -3,7 +3,7 @@ import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { messageOf } from '../contract/index.js';
-import { writeWhole } from './files.js';
+import { isMissing, writeWhole } from './files.js';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const power = v.nullable(v.pipe(v.number(), v.finite(), v.minValue(0)));
@@ -38,7 +38,7 @@ export class StateFile {
     try {
       text = await readFile(this.#path, 'utf8');
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+      if (isMissing(error)) return null;
       throw error;
     }
     try {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { attribute, roundToTotal, type Window } from '../../src/agent/attribution.js';
 import { DOMAIN_GROUPS } from '../../src/contract/index.js';
 
-const job = (cores: number, cpuNs: number, gpus = 0) => ({ key: String(cores), cores, gpus, cpuNs });
+const job = (cores: number, cpuNs: number, gpus = 0) => ({ cores, gpus, cpuNs });
 
 const window = (over: Partial<Window>): Window => ({
   durationNs: 1e9,
@@ -75,7 +75,6 @@ describe('rule wattle-1', () => {
     idleFloorWatts: fc.double({ min: 0, max: 2000, noNaN: true }),
     jobs: fc.array(
       fc.record({
-        key: fc.string(),
         cores: fc.integer({ min: 0, max: 256 }),
         gpus: fc.integer({ min: 0, max: 8 }),
         cpuNs: fc.integer({ min: 0, max: 1e10 }),
