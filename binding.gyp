@@ -9,7 +9,7 @@
   'targets': [
     {
       'target_name': 'wattle_sampler',
-      'sources': ['<!@(sed -n "s/^core //p; s/^addon //p" native/sources.txt)'],
+      'sources': ['<!@(sed -n "s/^core //p; s/^addon //p; s/^machine //p" native/sources.txt)'],
       'include_dirs': ['<!@(node -p "require(\'node-addon-api\').include_dir")'],
       'defines': ['NAPI_VERSION=9', 'NAPI_DISABLE_CPP_EXCEPTIONS'],
       'cflags_cc': ['-fvisibility=hidden'],

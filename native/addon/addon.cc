@@ -18,14 +18,62 @@ Napi::Value fail(Napi::Env env, const std::string& message) {
   return env.Undefined();
 }
 
-Napi::Object describe(Napi::Env env, const DomainInfo& info, int parent, const std::string& meter) {
-  auto object = Napi::Object::New(env);
-  object["name"] = Napi::String::New(env, info.name);
-  object["kind"] = Napi::String::New(env, name_of(info.kind));
-  object["quality"] = Napi::String::New(env, name_of(info.quality));
-  object["meter"] = Napi::String::New(env, meter);
-  object["parent"] = parent < 0 ? env.Null() : Napi::Value(Napi::Number::New(env, parent));
-  return object;
+Napi::Array describe(Napi::Env env, std::span<const DomainInfo> domains) {
+  auto list = Napi::Array::New(env);
+  uint32_t count = 0;
+  for (const DomainInfo& info : domains) {
+    auto object = Napi::Object::New(env);
+    object["name"] = Napi::String::New(env, info.name);
+    object["kind"] = Napi::String::New(env, name_of(info.kind));
+    object["quality"] = Napi::String::New(env, name_of(info.quality));
+    object["witnessOf"] = Napi::String::New(env, info.witness_of);
+    list[count++] = object;
+  }
+  return list;
+}
+
+int64_t period_ns(double rate_hz) { return std::llround(kNsPerSecond / rate_hz); }
+
+Napi::Array describe_gpus(Napi::Env env, const std::vector<GpuStatus>& gpus) {
+  const auto number = [&](auto value) { return Napi::Number::New(env, static_cast<double>(value)); };
+  // What the driver does not tell is null.
+  const auto ratio = [&](double value) { return value < 0 ? env.Null() : Napi::Value(number(value)); };
+  auto list = Napi::Array::New(env);
+  for (uint32_t i = 0; i < gpus.size(); i++) {
+    const GpuStatus& gpu = gpus[i];
+    auto object = Napi::Object::New(env);
+    object["uuid"] = Napi::String::New(env, gpu.uuid);
+    object["busId"] = Napi::String::New(env, gpu.bus_id);
+    object["name"] = Napi::String::New(env, gpu.name);
+    object["lost"] = Napi::Boolean::New(env, gpu.lost);
+    object["atNs"] = number(gpu.at_ns);
+    object["busyRatio"] = ratio(gpu.busy_ratio);
+    object["busySeconds"] = number(gpu.busy_seconds);
+    object["busyKnownSeconds"] = number(gpu.busy_known_seconds);
+    object["memoryUsedBytes"] = number(gpu.memory_used_bytes);
+    object["memoryBytes"] = number(gpu.memory_bytes);
+    object["powerLimitWatts"] = number(gpu.power_limit_watts);
+    object["mig"] = Napi::Boolean::New(env, gpu.mig);
+    auto instances = Napi::Array::New(env);
+    for (uint32_t k = 0; k < gpu.instances.size(); k++) {
+      const GpuInstance& instance = gpu.instances[k];
+      auto slice = Napi::Object::New(env);
+      slice["uuid"] = Napi::String::New(env, instance.uuid);
+      slice["gpuInstance"] = number(instance.gpu_instance);
+      slice["computeInstance"] = number(instance.compute_instance);
+      slice["slices"] = number(instance.slices);
+      slice["memoryBytes"] = number(instance.memory_bytes);
+      slice["memoryUsedBytes"] = number(instance.memory_used_bytes);
+      slice["busyRatio"] = ratio(instance.busy_ratio);
+      instances[k] = slice;
+    }
+    object["instances"] = instances;
+    auto processes = Napi::Array::New(env);
+    for (uint32_t k = 0; k < gpu.processes.size(); k++) processes[k] = number(gpu.processes[k]);
+    object["processes"] = processes;
+    list[i] = object;
+  }
+  return list;
 }
 
 class SamplerObject final : public Napi::ObjectWrap<SamplerObject> {
@@ -40,6 +88,8 @@ class SamplerObject final : public Napi::ObjectWrap<SamplerObject> {
                            InstanceMethod<&SamplerObject::watch_cpu>("watchCpu"),
                            InstanceMethod<&SamplerObject::unwatch_cpu>("unwatchCpu"),
                            InstanceMethod<&SamplerObject::push_cpu>("pushCpu"),
+                           InstanceMethod<&SamplerObject::report>("report"),
+                           InstanceMethod<&SamplerObject::gpus>("gpus"),
                            InstanceMethod<&SamplerObject::stats>("stats"),
                            InstanceAccessor<&SamplerObject::memory>("memory"),
                            InstanceAccessor<&SamplerObject::shape>("shape"),
@@ -48,7 +98,7 @@ class SamplerObject final : public Napi::ObjectWrap<SamplerObject> {
   }
 
   explicit SamplerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SamplerObject>(info) {
-    const auto options = info.Length() > 0 ? parse_options(info[0]) : std::nullopt;
+    auto options = info.Length() > 0 ? parse_options(info[0]) : std::nullopt;
     if (!options) {
       fail(info.Env(), "NativeSampler: malformed options");
       return;
@@ -76,20 +126,20 @@ class SamplerObject final : public Napi::ObjectWrap<SamplerObject> {
     thread_.reset();
   }
 
-  void build(Napi::Env env, const Options& options) {
+  void build(Napi::Env env, Options& options) {
     auto slots = std::make_shared<CpuSlots>(options.cpu_slots);
-    std::vector<std::unique_ptr<Meter>> meters;
-    bool has_package = false;
-    for (const MeterOptions& meter_options : options.meters) {
-      std::unique_ptr<Meter> meter = make_meter(meter_options, options.sysfs, has_package, *slots);
-      if (!meter) continue;
-      for (const DomainInfo& domain : meter->domains()) {
-        has_package = has_package || domain.kind == DomainKind::kPackage;
-        meter_names_.push_back(meter_options.kind);
+    std::vector<PacedMeter> meters;
+    for (MeterOptions& meter_options : options.meters) {
+      meter_options.context.slots = slots.get();
+      MeterProbe probe = find_meter(meter_options.maker)(meter_options.context);
+      if (!probe.meter) {
+        // It was there when the tree was laid out.
+        fail(env, meter_options.maker + ": " + probe.path + ": " + name_of(probe.outcome));
+        return;
       }
-      meters.push_back(std::move(meter));
+      meters.push_back({std::move(probe.meter), period_ns(meter_options.rate_hz)});
     }
-    sampler_ = std::make_unique<Sampler>(std::move(meters), std::move(slots));
+    sampler_ = std::make_unique<Sampler>(std::move(meters), std::move(slots), period_ns(options.cpu_rate_hz));
 
     shape_ = {std::bit_ceil(options.ring_records), static_cast<uint32_t>(sampler_->domains().size()),
               options.cpu_slots};
@@ -99,26 +149,13 @@ class SamplerObject final : public Napi::ObjectWrap<SamplerObject> {
     if (env.IsExceptionPending()) return;
     memory_ = Napi::Persistent(memory);
     sampler_->attach(shape_, static_cast<std::byte*>(memory_.Value().Data()));
-    thread_ = std::make_unique<SamplingThread>(*sampler_, std::llround(kNsPerSecond / options.rate_hz));
+    thread_ = std::make_unique<SamplingThread>(*sampler_, period_ns(options.rate_hz));
     hooked_ = napi_add_env_cleanup_hook(env, on_env_exit, this) == napi_ok;
-  }
-
-  // Null where the meter finds nothing here, or where one before it gives the node's packages already.
-  static std::unique_ptr<Meter> make_meter(const MeterOptions& options, const std::string& sysfs, bool has_package,
-                                           CpuSlots& slots) {
-    if (has_package) return nullptr;
-    if (options.kind == "rapl-powercap") return probe_rapl_powercap(sysfs).meter;
-    if (options.kind != "model") return nullptr;
-    const int32_t slot = slots.watch(options.cpu_format, options.cpu_path);
-    if (slot < 0) return nullptr;
-    return make_model({options.idle_watts, options.watts_per_core, options.gpu_watts, static_cast<uint32_t>(slot),
-                       options.absent_is_idle});
   }
 
   Napi::Value start(const Napi::CallbackInfo& info) {
     if (!thread_) return fail(info.Env(), "the environment is shutting down");
     if (thread_->running()) return info.Env().Undefined();
-    sampler_->reset();
     const int error = thread_->start();
     if (error != 0) return fail(info.Env(), std::string("cannot start the sampling thread: ") + std::strerror(error));
     return info.Env().Undefined();
@@ -146,8 +183,9 @@ class SamplerObject final : public Napi::ObjectWrap<SamplerObject> {
   }
 
   Napi::Value watch_cpu(const Napi::CallbackInfo& info) {
-    const auto format = info.Length() > 1 ? parse_cpu_format(info[0]) : std::nullopt;
-    if (!format || !info[1].IsString()) return fail(info.Env(), "watchCpu: expected a format and a path");
+    const bool named = info.Length() > 1 && info[0].IsString() && info[1].IsString();
+    const auto format = named ? cpu_format(info[0].As<Napi::String>().Utf8Value()) : std::nullopt;
+    if (!format) return fail(info.Env(), "watchCpu: expected a format and a path");
     if (!thread_ || !thread_->running()) sampler_->slots().reap();
     return Napi::Number::New(info.Env(), sampler_->slots().watch(*format, info[1].As<Napi::String>()));
   }
@@ -165,6 +203,18 @@ class SamplerObject final : public Napi::ObjectWrap<SamplerObject> {
     return Napi::Boolean::New(info.Env(), done);
   }
 
+  // report(domain, "watts" | "joules", value, atNs)
+  Napi::Value report(const Napi::CallbackInfo& info) {
+    if (info.Length() < 4 || !info[0].IsNumber() || !info[1].IsString() || !info[2].IsNumber() || !info[3].IsNumber())
+      return fail(info.Env(), "report: expected a domain, a unit, a value and a time");
+    const bool joules = info[1].As<Napi::String>().Utf8Value() == "joules";
+    const Report report{joules ? Report::Kind::kJoules : Report::Kind::kWatts,
+                        info[2].As<Napi::Number>().DoubleValue(), info[3].As<Napi::Number>().Int64Value()};
+    return Napi::Boolean::New(info.Env(), sampler_->report(info[0].As<Napi::Number>().Uint32Value(), report));
+  }
+
+  Napi::Value gpus(const Napi::CallbackInfo& info) { return describe_gpus(info.Env(), sampler_->gpus()); }
+
   Napi::Value stats(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     auto object = Napi::Object::New(env);
@@ -180,6 +230,15 @@ class SamplerObject final : public Napi::ObjectWrap<SamplerObject> {
       set(object, "firstTickNs", stats.first_tick_ns.get());
       set(object, "lastTickNs", stats.last_tick_ns.get());
       set(object, "threadCpuNs", static_cast<uint64_t>(thread_->cpu_ns()));
+      set(object, "couriersCpuNs", static_cast<uint64_t>(sampler_->couriers_cpu_ns()));
+      set(object, "suspends", sampler_->suspends());
+      set(object, "periodNs", stats.period_ns.get());
+      set(object, "slowdowns", stats.slowdowns.get());
+      set(object, "timerResolutionNs", stats.timer_resolution_ns.get());
+      set(object, "latenessP50Ns", stats.lateness_ns.quantile(0.5));
+      set(object, "latenessP99Ns", stats.lateness_ns.quantile(0.99));
+      set(object, "latenessMaxNs", stats.lateness_ns.quantile(1));
+      object["urgency"] = Napi::String::New(env, name_of(thread_->urgency()));
     }
     auto domains = Napi::Array::New(env);
     for (uint32_t i = 0; i < sampler_->domains().size(); i++) {
@@ -203,20 +262,13 @@ class SamplerObject final : public Napi::ObjectWrap<SamplerObject> {
     object["capacity"] = Napi::Number::New(info.Env(), shape_.capacity);
     object["domains"] = Napi::Number::New(info.Env(), shape_.domains);
     object["cpuSlots"] = Napi::Number::New(info.Env(), shape_.cpu_slots);
+    object["stride"] = Napi::Number::New(info.Env(), static_cast<double>(shape_.stride()));
     return object;
   }
 
-  Napi::Value domains(const Napi::CallbackInfo& info) {
-    auto list = Napi::Array::New(info.Env());
-    for (uint32_t i = 0; i < sampler_->domains().size(); i++) {
-      const SamplerDomain& domain = sampler_->domains()[i];
-      list[i] = describe(info.Env(), domain.info, domain.parent, meter_names_[i]);
-    }
-    return list;
-  }
+  Napi::Value domains(const Napi::CallbackInfo& info) { return describe(info.Env(), sampler_->domains()); }
 
   RingShape shape_;
-  std::vector<std::string> meter_names_;
   Napi::Reference<Napi::ArrayBuffer> memory_;
   std::unique_ptr<Sampler> sampler_;
   std::unique_ptr<SamplingThread> thread_;
@@ -224,21 +276,19 @@ class SamplerObject final : public Napi::ObjectWrap<SamplerObject> {
   bool hooked_ = false;
 };
 
-// probePowercap(sysfs): what the meter finds there.
-Napi::Value probe_powercap(const Napi::CallbackInfo& info) {
+// probeMeter(options): what the meter finds there.
+Napi::Value probe_meter(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (info.Length() < 1 || !info[0].IsString()) return fail(env, "probePowercap: expected a path");
-  const MeterProbe probe = probe_rapl_powercap(info[0].As<Napi::String>());
+  const auto options = info.Length() > 0 ? parse_meter(info[0]) : std::nullopt;
+  if (!options) return fail(env, "probeMeter: malformed options");
+  const MeterProbe probe = find_meter(options->maker)(options->context);
   auto object = Napi::Object::New(env);
   object["outcome"] = Napi::String::New(env, name_of(probe.outcome));
   object["path"] = Napi::String::New(env, probe.path);
-  auto domains = Napi::Array::New(env);
-  if (probe.meter) {
-    uint32_t i = 0;
-    for (const DomainInfo& domain : probe.meter->domains())
-      domains[i++] = describe(env, domain, domain.parent, "rapl-powercap");
-  }
-  object["domains"] = domains;
+  object["domains"] = describe(env, probe.meter ? probe.meter->domains() : std::span<const DomainInfo>());
+  auto notes = Napi::Array::New(env);
+  for (uint32_t i = 0; i < probe.notes.size(); i++) notes[i] = Napi::String::New(env, probe.notes[i]);
+  object["notes"] = notes;
   return object;
 }
 
@@ -248,7 +298,7 @@ Napi::Value monotonic_now(const Napi::CallbackInfo& info) {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["NativeSampler"] = SamplerObject::define(env);
-  exports["probePowercap"] = Napi::Function::New(env, probe_powercap, "probePowercap");
+  exports["probeMeter"] = Napi::Function::New(env, probe_meter, "probeMeter");
   exports["monotonicNs"] = Napi::Function::New(env, monotonic_now, "monotonicNs");
   return exports;
 }

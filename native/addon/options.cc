@@ -20,56 +20,59 @@ std::optional<std::string> field(const Napi::Object& object, const char* name) {
   return value.As<Napi::String>().Utf8Value();
 }
 
-std::optional<MeterOptions> parse_meter(const Napi::Value& value) {
-  if (!value.IsObject()) return std::nullopt;
-  const auto object = value.As<Napi::Object>();
-  const auto kind = field<std::string>(object, "kind");
-  if (!kind) return std::nullopt;
-  MeterOptions meter{.kind = *kind};
-  if (meter.kind != "model") return meter;
-
-  const auto idle_watts = field<double>(object, "idleWatts");
-  const auto watts_per_core = field<double>(object, "wattsPerCore");
-  const auto gpu_watts = field<double>(object, "gpuWatts");
-  const auto format = parse_cpu_format(object.Get("cpuFormat"));
-  const auto path = field<std::string>(object, "cpuPath");
-  if (!idle_watts || !watts_per_core || !gpu_watts || !format || !path) return std::nullopt;
-  meter.idle_watts = *idle_watts;
-  meter.watts_per_core = *watts_per_core;
-  meter.gpu_watts = *gpu_watts;
-  meter.cpu_format = *format;
-  meter.cpu_path = *path;
-  meter.absent_is_idle = object.Get("absentIsIdle").ToBoolean();
-  return meter;
+MeterSettings parse_settings(const Napi::Object& object) {
+  MeterSettings settings;
+  const auto names = object.GetPropertyNames();
+  for (uint32_t i = 0; i < names.Length(); i++) {
+    const std::string name = names.Get(i).ToString();
+    const Napi::Value value = object.Get(name);
+    if (value.IsBoolean()) settings.set(name, value.As<Napi::Boolean>().Value());
+    if (value.IsNumber()) settings.set(name, value.As<Napi::Number>().DoubleValue());
+    if (value.IsString()) settings.set(name, value.As<Napi::String>().Utf8Value());
+  }
+  return settings;
 }
 
 }  // namespace
 
-std::optional<CpuFormat> parse_cpu_format(const Napi::Value& value) {
-  if (!value.IsString()) return std::nullopt;
-  const std::string name = value.As<Napi::String>();
-  if (name == "cpuacct.usage") return CpuFormat::kCpuacctUsage;
-  if (name == "cpu.stat") return CpuFormat::kCpuStat;
-  if (name == "proc-stat") return CpuFormat::kProcStat;
-  if (name == "pushed") return CpuFormat::kPushed;
-  return std::nullopt;
+std::optional<MeterOptions> parse_meter(const Napi::Value& value) {
+  if (!value.IsObject()) return std::nullopt;
+  const auto object = value.As<Napi::Object>();
+  const auto maker = field<std::string>(object, "maker");
+  const auto sysfs = field<std::string>(object, "sysfs");
+  const auto procfs = field<std::string>(object, "procfs");
+  const Napi::Value settings = object.Get("settings");
+  const Napi::Value only = object.Get("only");
+  if (!maker || find_meter(*maker) == nullptr || !sysfs || !procfs || !settings.IsObject() || !only.IsArray())
+    return std::nullopt;
+
+  MeterOptions meter{*maker, field<double>(object, "rateHz").value_or(0), {}};
+  meter.context.sysfs = *sysfs;
+  meter.context.procfs = *procfs;
+  meter.context.settings = parse_settings(settings.As<Napi::Object>());
+  meter.context.hardware = &machine();
+  const auto names = only.As<Napi::Array>();
+  for (uint32_t i = 0; i < names.Length(); i++) meter.context.only.push_back(names.Get(i).ToString());
+  return meter;
 }
 
 std::optional<Options> parse_options(const Napi::Value& value) {
   if (!value.IsObject()) return std::nullopt;
   const auto object = value.As<Napi::Object>();
   const auto rate_hz = field<double>(object, "rateHz");
+  const auto cpu_rate_hz = field<double>(object, "cpuRateHz");
   const auto ring_records = field<double>(object, "ringRecords");
   const auto cpu_slots = field<double>(object, "cpuSlots");
-  const auto sysfs = field<std::string>(object, "sysfs");
   const Napi::Value meters = object.Get("meters");
-  if (!rate_hz || *rate_hz <= 0 || !ring_records || !cpu_slots || !sysfs || !meters.IsArray()) return std::nullopt;
+  if (!rate_hz || *rate_hz <= 0 || !cpu_rate_hz || *cpu_rate_hz <= 0 || !ring_records || !cpu_slots ||
+      !meters.IsArray())
+    return std::nullopt;
 
-  Options options{*rate_hz, static_cast<uint32_t>(*ring_records), static_cast<uint32_t>(*cpu_slots), *sysfs, {}};
+  Options options{*rate_hz, *cpu_rate_hz, static_cast<uint32_t>(*ring_records), static_cast<uint32_t>(*cpu_slots), {}};
   const auto list = meters.As<Napi::Array>();
   for (uint32_t i = 0; i < list.Length(); i++) {
     auto meter = parse_meter(list.Get(i));
-    if (!meter) return std::nullopt;
+    if (!meter || meter->rate_hz <= 0) return std::nullopt;
     options.meters.push_back(std::move(*meter));
   }
   return options;
@@ -117,6 +120,18 @@ const char* name_of(MeterProbe::Outcome outcome) {
       return "forbidden";
     case MeterProbe::Outcome::kUnreadable:
       return "unreadable";
+  }
+  return "";
+}
+
+const char* name_of(Urgency urgency) {
+  switch (urgency) {
+    case Urgency::kNormal:
+      return "normal";
+    case Urgency::kNice:
+      return "nice";
+    case Urgency::kRealtime:
+      return "realtime";
   }
   return "";
 }

@@ -9,17 +9,26 @@ namespace {
 // Power times time in microjoules: W x ns / 1000.
 constexpr int64_t kNsWattsPerMicrojoule = 1000;
 
+constexpr int64_t kForever = std::numeric_limits<int64_t>::max();
+
 int64_t shortest_wrap_ns(const CounterLimits& limits) {
-  if (limits.modulus_uj == 0 || limits.max_watts == 0) return std::numeric_limits<int64_t>::max();
+  if (limits.modulus_uj == 0 || limits.max_watts == 0) return kForever;
   const auto ns = static_cast<unsigned __int128>(limits.modulus_uj) * kNsWattsPerMicrojoule / limits.max_watts;
-  return static_cast<int64_t>(std::min<unsigned __int128>(ns, std::numeric_limits<int64_t>::max()));
+  return static_cast<int64_t>(std::min<unsigned __int128>(ns, kForever));
+}
+
+int64_t longest_trusted_gap_ns(const CounterLimits& limits) {
+  return std::min(shortest_wrap_ns(limits), limits.max_gap_ns > 0 ? limits.max_gap_ns : kForever);
 }
 
 }  // namespace
 
-Accumulator::Accumulator(const CounterLimits& limits) noexcept : limits_(limits), safe_ns_(shortest_wrap_ns(limits)) {}
+Accumulator::Accumulator(const CounterLimits& limits) noexcept : limits_(limits), safe_ns_(longest_trusted_gap_ns(limits)) {}
 
-void Accumulator::rebase() noexcept { started_ = false; }
+void Accumulator::rebase(int64_t now_ns) noexcept {
+  started_ = false;
+  not_before_ns_ = now_ns;
+}
 
 void Accumulator::take(const Reading& reading) noexcept {
   started_ = true;
@@ -39,12 +48,16 @@ bool Accumulator::possible(uint64_t delta_uj, int64_t elapsed_ns) const noexcept
 void Accumulator::feed(const Reading& reading) noexcept {
   const bool impossible_value = limits_.modulus_uj != 0 && reading.energy_uj > limits_.modulus_uj;
   if (reading.status == Reading::Status::kFailed || impossible_value) {
-    // The next good reading decides whether this was a gap.
-    health_.failed_reads.add();
+    // The next good reading decides whether this was a gap. A slow meter shows the same failure at several ticks.
+    if (reading.at_ns == 0 || reading.at_ns != failed_at_ns_) health_.failed_reads.add();
+    failed_at_ns_ = reading.at_ns;
     return;
   }
+  if (reading.at_ns < not_before_ns_) return;
   if (!started_) return take(reading);
   if (reading.status == Reading::Status::kRestarted) {
+    // A slow meter shows the reading that says so until it has a newer one.
+    if (reading.at_ns <= read_at_ns_) return;
     health_.gaps.add();
     return take(reading);
   }

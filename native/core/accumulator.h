@@ -24,14 +24,17 @@ class Accumulator {
   explicit Accumulator(const CounterLimits& limits) noexcept;
 
   void feed(const Reading& reading) noexcept;
-  // Forgets the last reading: the time until the next one is a gap.
-  void rebase() noexcept;
+  // Forgets the last reading: the time until the next one is a gap. Readings of before `now_ns` that are still on
+  // their way are passed over.
+  void rebase(int64_t now_ns) noexcept;
 
   uint64_t energy_uj() const noexcept { return energy_uj_; }
   uint64_t covered_ns() const noexcept { return covered_ns_; }
+  // Up to when the energy is known: the time of the last reading that was booked. 0 before the first.
+  int64_t known_at_ns() const noexcept { return changed_at_ns_; }
   const DomainHealth& health() const noexcept { return health_; }
 
-  // The longest time between two reads in which the counter cannot wrap twice.
+  // The longest time between two reads whose difference is trusted: in more, the counter could wrap twice.
   int64_t safe_ns() const noexcept { return safe_ns_; }
 
  private:
@@ -42,6 +45,8 @@ class Accumulator {
   const int64_t safe_ns_;
 
   bool started_ = false;
+  int64_t not_before_ns_ = 0;
+  int64_t failed_at_ns_ = 0;
   uint64_t last_uj_ = 0;
   int64_t read_at_ns_ = 0;
   // Equal to read_at_ns_ unless the counter stands still.

@@ -43,6 +43,14 @@ std::optional<int64_t> parse(CpuFormat format, std::string_view text) noexcept {
 
 }  // namespace
 
+std::optional<CpuFormat> cpu_format(std::string_view name) noexcept {
+  if (name == "cpuacct.usage") return CpuFormat::kCpuacctUsage;
+  if (name == "cpu.stat") return CpuFormat::kCpuStat;
+  if (name == "proc-stat") return CpuFormat::kProcStat;
+  if (name == "pushed") return CpuFormat::kPushed;
+  return std::nullopt;
+}
+
 CpuSlots::CpuSlots(uint32_t capacity) : slots_(capacity), readings_(capacity) {}
 
 void CpuSlots::free(Slot& slot) noexcept {

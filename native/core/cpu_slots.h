@@ -4,8 +4,10 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/cpu_reading.h"
@@ -19,6 +21,9 @@ enum class CpuFormat : uint8_t {
   kProcStat,      // the first line of /proc/stat
   kPushed,        // given by push()
 };
+
+// By the name that it has in TypeScript: `cpuacct.usage`, `cpu.stat`, `proc-stat`, `pushed`.
+std::optional<CpuFormat> cpu_format(std::string_view name) noexcept;
 
 // A fixed number of slots. One control thread watches and unwatches, one sampling thread reads; a slot's state says who
 // may touch it, so neither ever waits for the other.
@@ -37,6 +42,8 @@ class CpuSlots {
 
   // Sampling thread. One reading per slot, up to the highest index ever used.
   std::span<const CpuReading> read(int64_t now_ns) noexcept;
+  // Sampling thread. What the last read() gave, for a tick that does not read anew.
+  std::span<const CpuReading> last() const noexcept { return {readings_.data(), high_water()}; }
 
   uint32_t capacity() const noexcept { return static_cast<uint32_t>(slots_.size()); }
   // Slots up to the highest index ever used.

@@ -12,7 +12,7 @@ std::atomic_ref<uint32_t> RingWriter::word(RingHeader::Word word) const noexcept
 }
 
 double& RingWriter::cell(uint32_t column, uint32_t row) const noexcept {
-  return cells_[size_t{column} * shape_.capacity + row];
+  return cells_[size_t{column} * shape_.stride() + row];
 }
 
 bool RingWriter::write(const Tick& tick, std::span<const DomainTotals> totals) noexcept {
@@ -28,13 +28,16 @@ bool RingWriter::write(const Tick& tick, std::span<const DomainTotals> totals) n
   const uint32_t row = record & (shape_.capacity - 1);
   cell(RingShape::kMonoNs, row) = static_cast<double>(tick.mono_ns);
   cell(RingShape::kRealMs, row) = static_cast<double>(tick.real_ns) / 1e6;
-  cell(RingShape::kFlags, row) = tick.forced ? kForced : kNone;
+  cell(RingShape::kFlags, row) = (tick.forced ? kForced : 0U) | (tick.cpu_read ? kCpu : 0U);
   for (uint32_t domain = 0; domain < totals.size(); domain++) {
     cell(shape_.energy_column(domain), row) = static_cast<double>(totals[domain].energy_uj);
     cell(shape_.coverage_column(domain), row) = static_cast<double>(totals[domain].covered_ns);
+    cell(shape_.known_at_column(domain), row) = static_cast<double>(totals[domain].known_at_ns);
   }
-  for (uint32_t slot = 0; slot < tick.cpu.size(); slot++) {
-    const CpuReading& reading = tick.cpu[slot];
+  // At a kilohertz most records read no CPU time: what is not new is not written.
+  const std::span<const CpuReading> cpu = tick.cpu_read ? tick.cpu : std::span<const CpuReading>();
+  for (uint32_t slot = 0; slot < cpu.size(); slot++) {
+    const CpuReading& reading = cpu[slot];
     cell(shape_.cpu_column(slot), row) =
         reading.status == CpuReading::Status::kGood ? static_cast<double>(reading.ns) + 1 : 0;
   }

@@ -5,15 +5,40 @@
 #include "core/clock.h"
 
 namespace wattle {
+namespace {
 
-Sampler::Sampler(std::vector<std::unique_ptr<Meter>> meters, std::shared_ptr<CpuSlots> slots)
-    : meters_(std::move(meters)), slots_(std::move(slots)) {
-  for (const auto& meter : meters_) {
-    const int first = static_cast<int>(domains_.size());
-    for (const DomainInfo& info : meter->domains()) {
-      domains_.push_back({info, info.parent < 0 ? -1 : first + info.parent});
+// The two clocks are read one after the other, so their difference wavers by as much as the thread is held up between
+// them; a sleep that is shorter than this changes no counter that matters.
+constexpr int64_t kSuspendNs = kNsPerSecond / 20;
+
+int64_t slept_ns(int64_t mono_ns) noexcept { return read_clock_ns(CLOCK_BOOTTIME) - mono_ns; }
+
+// Whether what is due every `period_ns` is due at a regular tick at `now_ns`, and when it is next. Within half a tick
+// counts as due: ticks are late by varying times, and a late one must not make its successor skip.
+bool take_due(int64_t& due_ns, int64_t period_ns, int64_t now_ns, int64_t tick_period_ns) noexcept {
+  if (now_ns + tick_period_ns / 2 < due_ns) return false;
+  due_ns += period_ns;
+  if (due_ns <= now_ns) due_ns = now_ns + period_ns;
+  return true;
+}
+
+}  // namespace
+
+Sampler::Sampler(std::vector<PacedMeter> meters, std::shared_ptr<CpuSlots> slots, int64_t cpu_period_ns)
+    : slots_(std::move(slots)), cpu_period_ns_(cpu_period_ns) {
+  for (PacedMeter& paced : meters) {
+    Lane lane{std::move(paced.meter), nullptr, paced.period_ns, 0, domains_.size(), 0};
+    if (lane.meter->may_block()) {
+      auto courier = std::make_unique<Courier>(std::move(lane.meter), paced.period_ns);
+      lane.courier = courier.get();
+      lane.meter = std::move(courier);
+    }
+    for (const DomainInfo& info : lane.meter->domains()) {
+      domains_.push_back(info);
       accumulators_.emplace_back(info.limits);
     }
+    lane.count = domains_.size() - lane.first;
+    lanes_.push_back(std::move(lane));
   }
   readings_.resize(domains_.size());
   totals_.resize(domains_.size());
@@ -21,25 +46,80 @@ Sampler::Sampler(std::vector<std::unique_ptr<Meter>> meters, std::shared_ptr<Cpu
 
 void Sampler::attach(const RingShape& shape, std::byte* memory) { ring_ = std::make_unique<RingWriter>(shape, memory); }
 
-void Sampler::reset() noexcept {
-  slots_->reap();
-  for (const auto& meter : meters_) meter->reset();
-  for (Accumulator& accumulator : accumulators_) accumulator.rebase();
+int64_t Sampler::couriers_cpu_ns() const noexcept {
+  int64_t total = 0;
+  for (const Lane& lane : lanes_)
+    if (lane.courier != nullptr) total += lane.courier->cpu_ns();
+  return total;
 }
 
-void Sampler::tick(bool forced) noexcept {
-  Tick tick{monotonic_ns(), realtime_ns(), forced, {}};
-  tick.cpu = slots_->read(tick.mono_ns);
+bool Sampler::report(uint32_t domain, const Report& report) noexcept {
+  for (Lane& lane : lanes_)
+    if (domain >= lane.first && domain < lane.first + lane.count)
+      return lane.meter->report(domain - lane.first, report);
+  return false;
+}
 
-  size_t first = 0;
-  for (const auto& meter : meters_) {
-    const size_t count = meter->domains().size();
-    meter->poll(tick, std::span(readings_).subspan(first, count));
-    first += count;
+std::vector<GpuStatus> Sampler::gpus() const {
+  std::vector<GpuStatus> all;
+  for (const Lane& lane : lanes_)
+    for (GpuStatus& gpu : lane.meter->gpus()) all.push_back(std::move(gpu));
+  return all;
+}
+
+int Sampler::start() noexcept {
+  slots_->reap();
+  const int64_t now_ns = monotonic_ns();
+  slept_ns_ = slept_ns(now_ns);
+  cpu_due_ns_ = now_ns;
+  for (Accumulator& accumulator : accumulators_) accumulator.rebase(now_ns);
+  for (Lane& lane : lanes_) {
+    lane.meter->reset();
+    lane.due_ns = now_ns;
+    const int error = lane.courier != nullptr ? lane.courier->start() : 0;
+    if (error != 0) {
+      stop();
+      return error;
+    }
   }
-  for (size_t domain = 0; domain < readings_.size(); domain++) {
-    accumulators_[domain].feed(readings_[domain]);
-    totals_[domain] = {accumulators_[domain].energy_uj(), accumulators_[domain].covered_ns()};
+  return 0;
+}
+
+void Sampler::stop() noexcept {
+  for (Lane& lane : lanes_)
+    if (lane.courier != nullptr) lane.courier->stop();
+}
+
+void Sampler::notice_suspend(int64_t mono_ns) noexcept {
+  const int64_t slept = slept_ns(mono_ns);
+  if (slept - slept_ns_ > kSuspendNs) {
+    suspends_.add();
+    for (Accumulator& accumulator : accumulators_) accumulator.rebase(mono_ns);
+  }
+  // Also after a short one, so that many short ones do not add up to one.
+  slept_ns_ = slept;
+}
+
+void Sampler::poll(Lane& lane, const Tick& tick) noexcept {
+  const auto readings = std::span(readings_).subspan(lane.first, lane.count);
+  lane.meter->poll(tick, readings);
+  for (size_t i = 0; i < lane.count; i++) {
+    Accumulator& accumulator = accumulators_[lane.first + i];
+    accumulator.feed(readings[i]);
+    totals_[lane.first + i] = {accumulator.energy_uj(), accumulator.covered_ns(), accumulator.known_at_ns()};
+  }
+}
+
+void Sampler::tick(bool forced, int64_t period_ns) noexcept {
+  Tick tick{monotonic_ns(), realtime_ns(), forced, forced, {}};
+  notice_suspend(tick.mono_ns);
+  // A forced tick reads everything but leaves the rhythm as it is.
+  if (!forced) tick.cpu_read = take_due(cpu_due_ns_, cpu_period_ns_, tick.mono_ns, period_ns);
+  tick.cpu = tick.cpu_read ? slots_->read(tick.mono_ns) : slots_->last();
+  for (Lane& lane : lanes_) {
+    // What a courier brings is looked at in every tick: that costs no system call.
+    if (forced || lane.courier != nullptr || take_due(lane.due_ns, lane.period_ns, tick.mono_ns, period_ns))
+      poll(lane, tick);
   }
   ring_->write(tick, totals_);
 }

@@ -3,11 +3,12 @@
 
 #include <pthread.h>
 
-#include <atomic>
 #include <cstdint>
 
+#include "core/histogram.h"
 #include "core/sampler.h"
 #include "core/tally.h"
+#include "core/wakeup.h"
 
 namespace wattle {
 
@@ -18,9 +19,17 @@ struct ThreadStats {
   Tally missed_ticks;  // deadlines that had passed altogether
   Tally first_tick_ns;
   Tally last_tick_ns;
+  Histogram lateness_ns;  // of regular ticks: from the deadline to the tick's begin
+  // The period in force: longer than the one asked for while the machine cannot hold that.
+  Tally period_ns;
+  Tally slowdowns;  // times the period was doubled
+  // What a wait of a microsecond takes here: timer, wake-up and scheduling, found at the start.
+  Tally timer_resolution_ns;
 };
 
-// Waits on one futex with an absolute CLOCK_MONOTONIC timeout: a single system call per tick is timer and wake-up both.
+// How the kernel schedules the thread.
+enum class Urgency : uint8_t { kNormal, kNice, kRealtime };
+
 class SamplingThread {
  public:
   SamplingThread(Sampler& sampler, int64_t period_ns) noexcept : sampler_(sampler), period_ns_(period_ns) {}
@@ -28,16 +37,17 @@ class SamplingThread {
   SamplingThread(const SamplingThread&) = delete;
   SamplingThread& operator=(const SamplingThread&) = delete;
 
-  // 0, or the error number of pthread_create.
+  // 0, or an error number.
   int start() noexcept;
   // Returns when the thread has ended; does nothing where none runs.
   void stop() noexcept;
   bool running() const noexcept { return running_; }
 
   // A tick as soon as the thread is scheduled, besides the regular ones.
-  void force_tick() noexcept;
+  void force_tick() noexcept { wakeup_.request(kForce); }
 
   const ThreadStats& stats() const noexcept { return stats_; }
+  Urgency urgency() const noexcept { return static_cast<Urgency>(urgency_.get()); }
   // CPU time that the thread, with its former runs, has burnt.
   int64_t cpu_ns() const noexcept;
 
@@ -46,17 +56,29 @@ class SamplingThread {
 
   static void* enter(void* self) noexcept;
   void run() noexcept;
+  void be_urgent() noexcept;
+  void find_timer_resolution() noexcept;
   void tick_on_time(int64_t now_ns, int64_t& deadline_ns) noexcept;
-  void request(Request request) noexcept;
-  void wait_until(int64_t deadline_ns) noexcept;
+  void adapt(uint64_t missed, int64_t now_ns) noexcept;
+  void set_period(int64_t period_ns) noexcept;
 
   Sampler& sampler_;
+  // As asked for.
   const int64_t period_ns_;
   pthread_t thread_{};
   bool running_ = false;
   int64_t ended_cpu_ns_ = 0;
-  std::atomic<uint32_t> requests_{0};
+  Wakeup wakeup_;
   ThreadStats stats_;
+  Tally urgency_;
+
+  // The thread's own. The period in force, and how the present stretch of ticks goes.
+  int64_t current_ns_ = 0;
+  uint64_t stretch_ticks_ = 0;
+  uint64_t stretch_missed_ = 0;
+  int64_t stretch_end_ns_ = 0;
+  int64_t retry_at_ns_ = 0;
+  int64_t retry_after_ns_ = 0;
 };
 
 }  // namespace wattle

@@ -8,13 +8,29 @@
 namespace wattle {
 namespace {
 
+constexpr const char* kPackageName = "package";
+constexpr const char* kGpuName = "gpu";
+
 uint64_t microjoules(double watts, int64_t ns) { return static_cast<uint64_t>(watts * static_cast<double>(ns) / 1e3); }
+
+struct Profile {
+  double idle_watts = 0;
+  double watts_per_core = 0;  // per core kept busy
+  double gpu_watts = 0;       // constant; 0: no gpu domain
+  uint32_t cpu_slot = 0;      // slot whose CPU time it integrates
+  // An absent CPU-time file means that nothing runs there, rather than that nothing is known.
+  bool absent_is_idle = false;
+};
 
 class Model final : public Meter {
  public:
-  explicit Model(const ModelProfile& profile) : profile_(profile) {
-    domains_.push_back({"package", DomainKind::kPackage, Quality::kEstimated, -1, {}});
-    if (profile.gpu_watts > 0) domains_.push_back({"gpu", DomainKind::kGpu, Quality::kEstimated, -1, {}});
+  Model(const Profile& profile, const MeterContext& context)
+      : profile_(profile), has_package_(context.wants(kPackageName)) {
+    const auto add = [&](const char* name, DomainKind kind) {
+      domains_.push_back({name, kind, Quality::kEstimated, {}, {}});
+    };
+    if (has_package_) add(kPackageName, DomainKind::kPackage);
+    if (profile.gpu_watts > 0 && context.wants(kGpuName)) add(kGpuName, DomainKind::kGpu);
   }
 
   std::span<const DomainInfo> domains() const noexcept override { return domains_; }
@@ -22,14 +38,17 @@ class Model final : public Meter {
   void poll(const Tick& tick, std::span<Reading> out) noexcept override {
     if (!started_at_ns_) started_at_ns_ = tick.mono_ns;
     const int64_t elapsed_ns = tick.mono_ns - *started_at_ns_;
-    out[0] = package(tick, elapsed_ns);
-    if (out.size() > 1) out[1] = {Reading::Status::kGood, microjoules(profile_.gpu_watts, elapsed_ns), tick.mono_ns};
+    // Between two reads of the CPU time there is nothing to estimate from: the last reading stands, with its time.
+    if (has_package_) out[0] = tick.cpu_read ? last_ = package(tick, elapsed_ns) : last_;
+    const Reading gpu{Reading::Status::kGood, microjoules(profile_.gpu_watts, elapsed_ns), tick.mono_ns};
+    for (Reading& reading : out.subspan(has_package_ ? 1 : 0)) reading = gpu;
   }
 
   void reset() noexcept override {
     started_at_ns_.reset();
     last_cpu_ns_.reset();
     cpu_ns_ = 0;
+    last_ = {};
   }
 
  private:
@@ -53,15 +72,31 @@ class Model final : public Meter {
     return std::nullopt;
   }
 
-  const ModelProfile profile_;
+  const Profile profile_;
+  const bool has_package_;
   std::vector<DomainInfo> domains_;
   std::optional<int64_t> started_at_ns_;
   std::optional<int64_t> last_cpu_ns_;
   int64_t cpu_ns_ = 0;
+  Reading last_;
 };
 
 }  // namespace
 
-std::unique_ptr<Meter> make_model(const ModelProfile& profile) { return std::make_unique<Model>(profile); }
+MeterProbe make_model(const MeterContext& context) {
+  using Outcome = MeterProbe::Outcome;
+  const MeterSettings& settings = context.settings;
+  const std::string path = settings.text("cpuPath");
+  const auto format = cpu_format(settings.text("cpuFormat"));
+  if (!format) return {Outcome::kAbsent, path, nullptr, {}};
+  Profile profile{settings.number("idleWatts"), settings.number("wattsPerCore"), settings.number("gpuWatts"), 0,
+                  settings.flag("absentIsIdle")};
+  if (context.slots != nullptr) {
+    const int32_t slot = context.slots->watch(*format, path);
+    if (slot < 0) return {Outcome::kUnreadable, path, nullptr, {}};
+    profile.cpu_slot = static_cast<uint32_t>(slot);
+  }
+  return {Outcome::kAvailable, path, std::make_unique<Model>(profile, context), {}};
+}
 
 }  // namespace wattle

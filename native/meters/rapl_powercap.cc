@@ -162,7 +162,7 @@ std::vector<Zone> list_zones(const std::string& root) {
     // The file shows the largest value, 2^32 - 1 units; the step from there to 0 is one unit more.
     const uint64_t range_uj = read_number(path + "/max_energy_range_uj").value_or(0);
     zone.info.limits = {range_uj + range_uj / UINT32_MAX, max_watts(*kind), kUpdateNs,
-                        may_rest(*kind) ? 0 : kFrozenAfterNs};
+                        may_rest(*kind) ? 0 : kFrozenAfterNs, 0};
     zones.push_back(std::move(zone));
   }
   closedir(directory);
@@ -187,52 +187,26 @@ std::vector<Zone> without_duplicates(std::vector<Zone> zones) {
   return kept;
 }
 
-// psys contains packages and memory, a package contains its cores and uncore. Server memory lies outside the package.
-void link_parents(std::vector<Zone>& zones) {
-  const auto index_of = [&](auto&& matches) {
-    const auto found = std::find_if(zones.begin(), zones.end(), matches);
-    return found == zones.end() ? -1 : static_cast<int>(found - zones.begin());
-  };
-  const auto is_psys = [](const Zone& zone) { return zone.info.kind == DomainKind::kPsys; };
-  const auto psys_zones = std::count_if(zones.begin(), zones.end(), is_psys);
-  for (Zone& zone : zones) {
-    switch (zone.info.kind) {
-      case DomainKind::kCore:
-      case DomainKind::kUncore:
-        zone.info.parent =
-            index_of([&](const Zone& other) { return other.id.key() == std::tuple(zone.id.mmio, zone.id.top, -1); });
-        break;
-      case DomainKind::kPackage:
-      case DomainKind::kDram:
-        // With several psys counters none is known to contain this socket.
-        if (psys_zones == 1) zone.info.parent = index_of(is_psys);
-        break;
-      default:
-        break;
-    }
-  }
-}
-
 }  // namespace
 
-MeterProbe probe_rapl_powercap(const std::string& sysfs) {
+MeterProbe make_rapl_powercap(const MeterContext& context) {
   using Outcome = MeterProbe::Outcome;
-  const std::string root = sysfs + "/class/powercap";
+  const std::string root = context.sysfs + "/class/powercap";
   std::vector<Zone> zones = without_duplicates(list_zones(root));
-  if (zones.empty()) return {Outcome::kAbsent, root, nullptr};
+  if (zones.empty()) return {Outcome::kAbsent, root, nullptr, {}};
 
-  MeterProbe worst{Outcome::kUnreadable, zones.front().energy_path, nullptr};
+  MeterProbe worst{Outcome::kUnreadable, zones.front().energy_path, nullptr, {}};
   bool readable = false;
   for (const Zone& zone : zones) {
     const File file = File::open(zone.energy_path.c_str());
     const bool forbidden = !file.is_open() && (errno == EACCES || errno == EPERM);
-    if (forbidden) worst = {Outcome::kForbidden, zone.energy_path, nullptr};
+    if (forbidden) worst = {Outcome::kForbidden, zone.energy_path, nullptr, {}};
     readable = readable || (file.is_open() && read_number(file));
   }
   if (!readable) return worst;
   // A zone that cannot be read just now stays: its missing coverage tells, and it may come back.
-  link_parents(zones);
-  return {Outcome::kAvailable, root, std::make_unique<RaplPowercap>(std::move(zones))};
+  std::erase_if(zones, [&](const Zone& zone) { return !context.wants(zone.info.name); });
+  return {Outcome::kAvailable, root, std::make_unique<RaplPowercap>(std::move(zones)), {}};
 }
 
 }  // namespace wattle

@@ -168,7 +168,7 @@ TEST(accumulator_starts_afresh_where_its_meter_says_so) {
   CHECK_EQUAL(a.energy_uj(), 0u);
   a.feed(good(6'000'000, 200));
   CHECK_EQUAL(a.energy_uj(), 1'000'000u);
-  a.rebase();
+  a.rebase(0);
   a.feed(good(9'000'000, 300));
   CHECK_EQUAL(a.energy_uj(), 1'000'000u);
   CHECK_EQUAL(a.covered_ns(), 100u * kMs);

@@ -35,7 +35,7 @@ class Reader {
   }
 
   double cell(uint32_t column, uint32_t row) const {
-    return reinterpret_cast<const double*>(memory_ + RingShape::kHeaderBytes)[size_t{column} * shape_.capacity + row];
+    return reinterpret_cast<const double*>(memory_ + RingShape::kHeaderBytes)[size_t{column} * shape_.stride() + row];
   }
   uint32_t dropped() { return word(RingHeader::kDropped).load(); }
 
@@ -60,8 +60,8 @@ struct Fixture {
 
   bool write(uint64_t n) {
     const std::array<CpuReading, 2> cpu{CpuReading{CpuReading::Status::kGood, static_cast<int64_t>(n)}, CpuReading{}};
-    std::vector<DomainTotals> totals(shape.domains, DomainTotals{n, n});
-    return writer.write({static_cast<int64_t>(n), static_cast<int64_t>(n) * 1'000'000, n % 2 == 0, cpu}, totals);
+    std::vector<DomainTotals> totals(shape.domains, DomainTotals{n, n, static_cast<int64_t>(n)});
+    return writer.write({static_cast<int64_t>(n), static_cast<int64_t>(n) * 1'000'000, n % 2 == 0, true, cpu}, totals);
   }
 
   RingShape shape;
@@ -81,6 +81,7 @@ TEST(ring_hands_over_every_column) {
   CHECK_EQUAL(ring.reader.cell(RingShape::kFlags, row), 0.0);
   CHECK_EQUAL(ring.reader.cell(ring.shape.energy_column(1), row), 5.0);
   CHECK_EQUAL(ring.reader.cell(ring.shape.coverage_column(1), row), 5.0);
+  CHECK_EQUAL(ring.reader.cell(ring.shape.known_at_column(1), row), 5.0);
   // Stored plus 1: an unread counter and untouched memory are both 0.
   CHECK_EQUAL(ring.reader.cell(ring.shape.cpu_column(0), row), 6.0);
   CHECK_EQUAL(ring.reader.cell(ring.shape.cpu_column(1), row), 0.0);

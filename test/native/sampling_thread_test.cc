@@ -12,16 +12,19 @@ namespace wattle {
 namespace {
 
 struct Fixture {
-  explicit Fixture(int64_t period_ns) : sampler(meters(), slots), thread(sampler, period_ns) {
+  explicit Fixture(int64_t period_ns) : sampler(meters(), slots, period_ns), thread(sampler, period_ns) {
     slots->push(0, 0);
     shape = {64, 1, 4};
     memory.resize(shape.bytes() / sizeof(double));
     sampler.attach(shape, reinterpret_cast<std::byte*>(memory.data()));
   }
-  std::vector<std::unique_ptr<Meter>> meters() {
-    slots->watch(CpuFormat::kPushed, "");
-    std::vector<std::unique_ptr<Meter>> all;
-    all.push_back(make_model({.idle_watts = 100}));
+  std::vector<PacedMeter> meters() {
+    MeterContext context;
+    context.settings.set("idleWatts", 100.0);
+    context.settings.set("cpuFormat", "pushed");
+    context.slots = slots.get();
+    std::vector<PacedMeter> all;
+    all.push_back({make_model(context).meter, 1});
     return all;
   }
   const ThreadStats& stats() { return thread.stats(); }
@@ -65,7 +68,6 @@ TEST(thread_takes_a_forced_tick_between_two_slow_ones) {
 TEST(thread_starts_and_stops_again_and_again) {
   Fixture fixture(kNsPerSecond / 1000);
   for (int i = 0; i < 50; i++) {
-    fixture.sampler.reset();
     fixture.thread.start();
     fixture.thread.start();
     if (i % 2 == 0) fixture.thread.force_tick();

@@ -1,0 +1,48 @@
+// Polls a meter that may block on a thread of its own, so that it never delays another meter.
+#pragma once
+
+#include <pthread.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "core/meter.h"
+
+namespace wattle {
+
+// To the sampling thread it is a meter whose poll only fetches the latest reading, with the time it was taken at. A
+// meter that hangs therefore shows as readings that grow old, and as missing coverage.
+class Courier final : public Meter {
+ public:
+  Courier(std::unique_ptr<Meter> meter, int64_t period_ns);
+  ~Courier() override;
+  Courier(const Courier&) = delete;
+  Courier& operator=(const Courier&) = delete;
+
+  // 0, or the error number of pthread_create. Does nothing while it runs.
+  int start() noexcept;
+  // Waits a moment for a poll under way; one that hangs for longer is left behind and ends by itself.
+  void stop() noexcept;
+
+  std::span<const DomainInfo> domains() const noexcept override;
+  void poll(const Tick& tick, std::span<Reading> out) noexcept override;
+  // The meter itself is reset when its thread starts.
+  void reset() noexcept override {}
+  std::vector<GpuStatus> gpus() const override;
+
+  // CPU time of the thread, and of its former runs.
+  int64_t cpu_ns() const noexcept;
+
+ private:
+  struct Shared;
+
+  const std::shared_ptr<Shared> shared_;
+  bool running_ = false;
+  // The thread was left behind: another one beside it would poll the same meter.
+  bool abandoned_ = false;
+  pthread_t thread_{};
+  int64_t ended_cpu_ns_ = 0;
+};
+
+}  // namespace wattle

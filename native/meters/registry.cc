@@ -1,0 +1,24 @@
+// Names of meters, as the configuration and TypeScript write them.
+#include <array>
+#include <utility>
+
+#include "meters/meters.h"
+
+namespace wattle {
+namespace {
+
+constexpr std::array kMeters = {
+    std::pair<std::string_view, MeterMaker>{"rapl-powercap", make_rapl_powercap},
+    std::pair<std::string_view, MeterMaker>{"reported", make_reported},
+    std::pair<std::string_view, MeterMaker>{"model", make_model},
+};
+
+}  // namespace
+
+MeterMaker find_meter(std::string_view name) noexcept {
+  for (const auto& [known, maker] : kMeters)
+    if (known == name) return maker;
+  return nullptr;
+}
+
+}  // namespace wattle
