@@ -45,12 +45,12 @@ struct MeterContext {
   std::string sysfs = "/sys";
   std::string procfs = "/proc";
   // MeterSettings of this meter.
-  MeterSettings settings;
+  MeterSettings settings{};
   Hardware* hardware = nullptr;
   // CPU-time counters that a meter may estimate from; null while probing.
   CpuSlots* slots = nullptr;
   // Which of the meter's domains to read; empty: all of them.
-  std::vector<std::string> only;
+  std::vector<std::string> only{};
 
   bool wants(std::string_view domain) const {
     if (only.empty()) return true;
@@ -73,7 +73,7 @@ struct MeterProbe {
   std::string path;
   std::unique_ptr<Meter> meter;
   // What an administrator should know although the meter works: a quirk, a domain left out. One sentence each.
-  std::vector<std::string> notes;
+  std::vector<std::string> notes{};
 };
 
 using MeterMaker = MeterProbe (*)(const MeterContext&);

@@ -24,10 +24,13 @@ struct Fixture {
     sampler.attach(shape, reinterpret_cast<std::byte*>(memory.data()));
     sampling.start();
   }
-  std::vector<std::unique_ptr<Meter>> meters() {
-    slots->watch(CpuFormat::kPushed, "");
-    std::vector<std::unique_ptr<Meter>> all;
-    all.push_back(make_model({.idle_watts = 100}));
+  std::vector<PacedMeter> meters() {
+    MeterContext context;
+    context.settings.set("idleWatts", 100.0);
+    context.settings.set("cpuFormat", "pushed");
+    context.slots = slots.get();
+    std::vector<PacedMeter> all;
+    all.push_back({make_model(context).meter, 1});
     return all;
   }
   uint64_t forced() { return sampling.stats().forced_ticks.get(); }
@@ -38,7 +41,7 @@ struct Fixture {
   test::Scratch scratch;
   std::string path = scratch.path("n1.nudge");
   std::shared_ptr<CpuSlots> slots = std::make_shared<CpuSlots>(4);
-  Sampler sampler{meters(), slots};
+  Sampler sampler{meters(), slots, kNsPerSecond};
   RingShape shape{64, 1, 4};
   std::vector<double> memory;
   SamplingThread sampling{sampler, 3600 * kNsPerSecond};
