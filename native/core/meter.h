@@ -48,7 +48,7 @@ struct Tick {
   bool forced = false;
   // False at a tick between two reads of the CPU-time counters: `cpu` then shows the former read.
   bool cpu_read = true;
-  std::span<const CpuReading> cpu;
+  std::span<const CpuReading> cpu{};
 };
 
 struct Reading {
