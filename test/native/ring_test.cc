@@ -78,7 +78,7 @@ TEST(ring_hands_over_every_column) {
   CHECK_EQUAL(ring.reader.drain([&](uint32_t r) { row = r; }), 2u);
   CHECK_EQUAL(ring.reader.cell(RingShape::kMonoNs, row), 5.0);
   CHECK_EQUAL(ring.reader.cell(RingShape::kRealMs, row), 5.0);
-  CHECK_EQUAL(ring.reader.cell(RingShape::kFlags, row), 1.0 * kCpu);
+  CHECK_EQUAL(ring.reader.cell(RingShape::kFlags, row), static_cast<double>(kCpu));
   CHECK_EQUAL(ring.reader.cell(ring.shape.energy_column(1), row), 5.0);
   CHECK_EQUAL(ring.reader.cell(ring.shape.coverage_column(1), row), 5.0);
   CHECK_EQUAL(ring.reader.cell(ring.shape.known_at_column(1), row), 5.0);
@@ -86,7 +86,7 @@ TEST(ring_hands_over_every_column) {
   CHECK_EQUAL(ring.reader.cell(ring.shape.cpu_column(0), row), 6.0);
   CHECK_EQUAL(ring.reader.cell(ring.shape.cpu_column(1), row), 0.0);
   CHECK_EQUAL(ring.reader.cell(ring.shape.cpu_column(2), row), 0.0);
-  CHECK_EQUAL(ring.reader.cell(RingShape::kFlags, 0), 1.0 * (kForced | kCpu));
+  CHECK_EQUAL(ring.reader.cell(RingShape::kFlags, 0), static_cast<double>(kForced | kCpu));
 }
 
 TEST(ring_counts_what_a_slow_reader_lost) {
