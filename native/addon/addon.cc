@@ -208,8 +208,8 @@ class SamplerObject final : public Napi::ObjectWrap<SamplerObject> {
     if (info.Length() < 4 || !info[0].IsNumber() || !info[1].IsString() || !info[2].IsNumber() || !info[3].IsNumber())
       return fail(info.Env(), "report: expected a domain, a unit, a value and a time");
     const bool joules = info[1].As<Napi::String>().Utf8Value() == "joules";
-    const Report report{joules ? Report::Kind::kJoules : Report::Kind::kWatts,
-                        info[2].As<Napi::Number>().DoubleValue(), info[3].As<Napi::Number>().Int64Value()};
+    const Report report{joules ? Report::Kind::kJoules : Report::Kind::kWatts, info[2].As<Napi::Number>().DoubleValue(),
+                        info[3].As<Napi::Number>().Int64Value()};
     return Napi::Boolean::New(info.Env(), sampler_->report(info[0].As<Napi::Number>().Uint32Value(), report));
   }
 
@@ -281,7 +281,8 @@ Napi::Value probe_meter(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto options = info.Length() > 0 ? parse_meter(info[0]) : std::nullopt;
   if (!options) return fail(env, "probeMeter: malformed options");
-  const MeterProbe probe = find_meter(options->maker)(options->context);
+  const MeterMaker maker = find_meter(options->maker);
+  const MeterProbe probe = maker != nullptr ? maker(options->context) : MeterProbe{};
   auto object = Napi::Object::New(env);
   object["outcome"] = Napi::String::New(env, name_of(probe.outcome));
   object["path"] = Napi::String::New(env, probe.path);

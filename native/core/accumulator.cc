@@ -23,7 +23,8 @@ int64_t longest_trusted_gap_ns(const CounterLimits& limits) {
 
 }  // namespace
 
-Accumulator::Accumulator(const CounterLimits& limits) noexcept : limits_(limits), safe_ns_(longest_trusted_gap_ns(limits)) {}
+Accumulator::Accumulator(const CounterLimits& limits) noexcept
+    : limits_(limits), safe_ns_(longest_trusted_gap_ns(limits)) {}
 
 void Accumulator::rebase(int64_t now_ns) noexcept {
   started_ = false;

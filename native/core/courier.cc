@@ -23,7 +23,8 @@ constexpr int64_t kPatienceNs = 2 * kNsPerSecond;
 
 }  // namespace
 
-// What the thread works on. Shared with it, so that a thread that had to be left behind finds it for as long as it runs.
+// What the thread works on. Shared with it, so that a thread that had to be left behind finds it for as long as it
+// runs.
 struct Courier::Shared {
   Shared(std::unique_ptr<Meter> polled, int64_t period)
       : meter(std::move(polled)), period_ns(period), taken(meter->domains().size()), latest(taken.size()) {

@@ -6,3 +6,4 @@
 export { Agent, type AgentOptions } from './agent.js';
 export { SlurmCgroups, hostCpuSource } from './cgroups.js';
 export { type Finding, checkAgent } from './check.js';
+export { COUNTED_KINDS } from './snapshot.js';

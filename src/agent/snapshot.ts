@@ -22,14 +22,14 @@ export interface Snapshot {
  * Which domains count. psys contains package, package contains core and uncore: only `package`, `dram`, `gpu`
  * and `node` are added up, so no joule is counted twice (law 4).
  */
-const COUNTED = ['package', 'dram', 'gpu', 'node'] as const satisfies readonly DomainKind[];
+export const COUNTED_KINDS = ['package', 'dram', 'gpu', 'node'] as const satisfies readonly DomainKind[];
 
 export class SnapshotReader {
   readonly quality: Quality;
   readonly method: string;
   readonly hasNodeMeter: boolean;
   readonly gpus: number;
-  readonly #byKind: Readonly<Record<(typeof COUNTED)[number], readonly number[]>>;
+  readonly #byKind: Readonly<Record<(typeof COUNTED_KINDS)[number], readonly number[]>>;
   readonly #counted: readonly number[];
   /** Coverage of each counted domain at the last snapshot. */
   #coveredNs: readonly number[] = [];
@@ -37,7 +37,7 @@ export class SnapshotReader {
   constructor(domains: readonly Domain[]) {
     const of = (kind: DomainKind): number[] => domains.filter((d) => d.kind === kind).map((d) => d.index);
     this.#byKind = { package: of('package'), dram: of('dram'), gpu: of('gpu'), node: of('node') };
-    this.#counted = COUNTED.flatMap((kind) => this.#byKind[kind]);
+    this.#counted = COUNTED_KINDS.flatMap((kind) => this.#byKind[kind]);
     const counted = domains.filter((domain) => this.#counted.includes(domain.index));
     this.quality = counted.map((domain) => domain.quality).reduce(worstQuality, 'measured');
     this.method = [...new Set(counted.map((domain) => domain.meter))].sort().join('+') || 'none';

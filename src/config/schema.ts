@@ -2,7 +2,7 @@
 import { availableParallelism, hostname } from 'node:os';
 import * as v from 'valibot';
 import { DEFAULT_CONTROLLER } from './address.js';
-import { METER_NAMES } from './types.js';
+import { DEFAULT_METERS, METER_NAMES, type MeterName } from './types.js';
 import {
   cores,
   databaseUrl,
@@ -11,6 +11,7 @@ import {
   key,
   list,
   listenAddress,
+  meterRateHz,
   name,
   named,
   path,
@@ -35,6 +36,12 @@ const place = table({
   zone: key('Electricity zone.', optional(zone())),
   pue: key('Power usage effectiveness.', optional(pue())),
 });
+
+const meterRate = (name: MeterName) => key(`Reads per second of ${name}.`, optional(meterRateHz()));
+const METER_RATES = Object.fromEntries(METER_NAMES.map((name) => [name, meterRate(name)])) as Record<
+  MeterName,
+  ReturnType<typeof meterRate>
+>;
 
 export const configSchema = table({
   cluster: key(
@@ -91,8 +98,28 @@ export const configSchema = table({
         procfs: key('Root of procfs.', optional(path(), '/proc')),
         cgroup_root: key('Root of the control groups.', optional(path(), '/sys/fs/cgroup')),
         meters: key(
-          'Meters in order of preference; of two that report the same domain the first wins.',
-          optional(list(word(METER_NAMES), 'a list of meter names'), [...METER_NAMES]),
+          'Meters in order of preference; of several that give a kind of domain (package, dram, gpu, node) the first that is there wins it. `rapl-msr`, `ipmi`, `redfish` and `wattmeter` are used only where they are named.',
+          optional(list(word(METER_NAMES), 'a list of meter names'), [...DEFAULT_METERS]),
+        ),
+        rates: key(
+          'Reads per second of single meters. Absent: `rate_hz`, or less for a meter that has nothing new that often (nvml and pm-counters 10, ipmi 1). The fastest sets the pace of the ticks.',
+          optional(table(METER_RATES), {}),
+        ),
+        nvml: key(
+          'NVIDIA GPUs.',
+          optional(
+            table({
+              library: key(
+                "Path of libnvidia-ml.so.1. Absent: where the loader or NVIDIA's driver has it.",
+                optional(path()),
+              ),
+            }),
+            {},
+          ),
+        ),
+        ipmi: key(
+          "The management controller's power reading.",
+          optional(table({ device: key('The IPMI device.', optional(path(), '/dev/ipmi0')) }), {}),
         ),
         model: key(
           'Declared power profile of a machine without counters; all that it produces is marked `estimated`. Absent: not used.',

@@ -24,6 +24,9 @@ export function shape(file: ConfigFile, source: ConfigSource): Config {
       procfs: sampler.procfs,
       cgroupRoot: sampler.cgroup_root,
       meters: sampler.meters,
+      rates: sampler.rates,
+      ...present('nvmlLibrary', sampler.nvml.library),
+      ipmiDevice: sampler.ipmi.device,
       ...present(
         'model',
         sampler.model && {

@@ -4,8 +4,29 @@ import type { Address, TcpAddress } from './address.js';
 import type { KeyPath, Position } from './positions.js';
 
 /** A meter that the configuration can ask for. */
-export const METER_NAMES = ['rapl-powercap', 'model'] as const;
+export const METER_NAMES = [
+  'rapl-perf',
+  'rapl-powercap',
+  'rapl-msr',
+  'amd-energy',
+  'nvml',
+  'pm-counters',
+  'ipmi',
+  'redfish',
+  'wattmeter',
+  'model',
+] as const;
 export type MeterName = (typeof METER_NAMES)[number];
+
+/** Those that are tried where the configuration names none: what cannot disturb a machine and needs no declaration. */
+export const DEFAULT_METERS = [
+  'rapl-perf',
+  'rapl-powercap',
+  'amd-energy',
+  'nvml',
+  'pm-counters',
+  'model',
+] as const satisfies readonly MeterName[];
 
 /** Where the values were read, so that a later check can still name file and line. */
 export interface ConfigSource {
@@ -54,6 +75,11 @@ export interface Config {
     readonly procfs: string;
     readonly cgroupRoot: string;
     readonly meters: readonly MeterName[];
+    /** Reads per second of single meters; the others are read at `rateHz`, or less where they have nothing new. */
+    readonly rates: { readonly [Name in MeterName]?: number | undefined };
+    /** What dlopen takes. Absent: where the driver puts it. */
+    readonly nvmlLibrary?: string;
+    readonly ipmiDevice: string;
     /** Absent: the model meter is not used. */
     readonly model?: ModelConfig;
   };

@@ -98,6 +98,9 @@ function number<T>(metadata: ValueMetadata, min: number, max: number, make: (val
 
 export const rateHz = () => number({ accepts: 'a rate in Hz from 1 to 10000', example: '10' }, 1, 10_000, (hz) => hz);
 
+export const meterRateHz = () =>
+  number({ accepts: 'a rate in Hz from 0.1 to 10000', example: '10' }, 0.1, 10_000, (hz) => hz);
+
 export const cores = () =>
   number({ accepts: 'a number of cores from 1 to 65536', example: '64' }, 1, 65_536, Math.floor);
 

@@ -1,48 +1,95 @@
 import { WattleError } from '../contract/index.js';
 import type { NativeAddon, NativeMeterOptions } from './native.js';
-import type { MeterOptions, SamplerOptions } from './types.js';
+import type { MeterKind, MeterOptions, SamplerOptions } from './types.js';
 
-const DEFAULTS = { rateHz: 10, ringSeconds: 60, cpuSlots: 512, sysfs: '/sys' } as const;
-/** Forced ticks share the ring with the regular ones: room for as many again, and for a burst at a low rate. */
+const DEFAULTS = { rateHz: 10, ringSeconds: 60, cpuSlots: 512, sysfs: '/sys', procfs: '/proc' } as const;
+/** CPU times are attributed over windows of a tenth of a second: reading hundreds of files more often buys nothing. */
+const CPU_RATE_HZ = 10;
+/** Forced ticks share the ring with the regular ones: some room for them, and for a burst at a low rate. */
 const MIN_RECORDS = 256;
-const FORCED_SHARE = 1.25;
+const FORCED_SHARE = 1.05;
 /** More is surely a mistake: a ring of hours, or thousands of slots at a kilohertz. */
 const MAX_RING_BYTES = 1024 ** 3;
+
+/**
+ * Rates that a meter is read at where none is asked for, and their bounds. RAPL counters may wrap within a minute at
+ * full power, so they are read at least once a second. The others have nothing new more often than this: 10 Hz is the
+ * update rate of NVML's sensors and of pm_counters, a management controller measures about once a second.
+ */
+const FAST = { least: 1, most: 10_000 } as const;
+const RATES: Readonly<Record<MeterKind, { readonly least: number; readonly most: number; readonly default?: number }>> =
+  {
+    'rapl-perf': FAST,
+    'rapl-powercap': FAST,
+    'rapl-msr': FAST,
+    'amd-energy': FAST,
+    model: FAST,
+    nvml: { least: 1, most: 1000, default: 10 },
+    'pm-counters': { least: 1, most: 100, default: 10 },
+    ipmi: { least: 0.1, most: 10, default: 1 },
+  };
 
 type NativeOptions = ConstructorParameters<NativeAddon['NativeSampler']>[0];
 
 /** Checks what a caller asked for and fills in the defaults. Throws a WattleError `sampler.bad-option`. */
 export function nativeOptions(options: SamplerOptions): NativeOptions {
-  const { rateHz, ringSeconds, cpuSlots, sysfs } = { ...DEFAULTS, ...options };
-  expectBetween('rateHz', rateHz, 1, 10_000);
+  const { ringSeconds, cpuSlots, ...given } = { ...DEFAULTS, ...options };
+  expectBetween('rateHz', given.rateHz, 1, 10_000);
   expectBetween('ringSeconds', ringSeconds, 1, 3600);
   expectBetween('cpuSlots', cpuSlots, 1, 65_536);
   if (!Number.isInteger(cpuSlots)) throw badOption('cpuSlots', 'a whole number', cpuSlots);
+  const meters = options.meters.map((meter) => nativeMeter(meter, options));
+  const rateHz = Math.max(given.rateHz, ...meters.map((meter) => meter.rateHz));
+  const cpuRateHz = given.cpuRateHz ?? Math.min(CPU_RATE_HZ, rateHz);
+  expectBetween('cpuRateHz', cpuRateHz, 0.1, rateHz);
 
   const ringRecords = Math.max(MIN_RECORDS, Math.ceil(rateHz * ringSeconds * FORCED_SHARE));
   const ringBytes = 2 ** Math.ceil(Math.log2(ringRecords)) * cpuSlots * Float64Array.BYTES_PER_ELEMENT;
   if (ringBytes > MAX_RING_BYTES) {
     throw badOption('ringSeconds', `a ring of at most 1 GiB at ${rateHz} Hz with ${cpuSlots} CPU slots`, ringSeconds);
   }
-  return { rateHz, ringRecords, cpuSlots, sysfs, meters: options.meters.map(nativeMeter) };
+  return { rateHz, cpuRateHz, ringRecords, cpuSlots, meters };
 }
 
-function nativeMeter(meter: MeterOptions): NativeMeterOptions {
-  if (meter.kind === 'rapl-powercap') return { kind: meter.kind };
-  const { kind, idleWatts, wattsPerCore, gpuWatts = 0, cpu, cpuAbsent = 'gap' } = meter;
-  const plausible = [0, 1e6] as const;
-  expectBetween('idleWatts', idleWatts, ...plausible);
-  expectBetween('wattsPerCore', wattsPerCore, ...plausible);
-  expectBetween('gpuWatts', gpuWatts, ...plausible);
-  return {
-    kind,
-    idleWatts,
-    wattsPerCore,
-    gpuWatts,
-    cpuFormat: cpu.format,
-    cpuPath: cpu.format === 'pushed' ? '' : cpu.path,
-    absentIsIdle: cpuAbsent === 'idle',
-  };
+/** What the native maker of a meter takes: all its domains, at its own rate. */
+export function nativeMeter(
+  meter: MeterOptions,
+  { rateHz = DEFAULTS.rateHz, sysfs = DEFAULTS.sysfs, procfs = DEFAULTS.procfs }: Partial<SamplerOptions>,
+): NativeMeterOptions {
+  const { least, most, default: usual } = RATES[meter.kind];
+  const ownRate = meter.rateHz ?? Math.min(rateHz, usual ?? rateHz);
+  expectBetween(`rateHz of ${meter.kind}`, ownRate, least, most);
+  return { maker: meter.kind, rateHz: ownRate, sysfs, procfs, only: [], settings: settingsOf(meter) };
+}
+
+function settingsOf(meter: MeterOptions): NativeMeterOptions['settings'] {
+  switch (meter.kind) {
+    case 'rapl-perf':
+    case 'rapl-powercap':
+    case 'rapl-msr':
+    case 'amd-energy':
+    case 'pm-counters':
+      return {};
+    case 'nvml':
+      return meter.library === undefined ? {} : { library: meter.library };
+    case 'ipmi':
+      return meter.device === undefined ? {} : { device: meter.device };
+    case 'model': {
+      const { idleWatts, wattsPerCore, gpuWatts = 0, cpu, cpuAbsent = 'gap' } = meter;
+      const plausible = [0, 1e6] as const;
+      expectBetween('idleWatts', idleWatts, ...plausible);
+      expectBetween('wattsPerCore', wattsPerCore, ...plausible);
+      expectBetween('gpuWatts', gpuWatts, ...plausible);
+      return {
+        idleWatts,
+        wattsPerCore,
+        gpuWatts,
+        cpuFormat: cpu.format,
+        cpuPath: cpu.format === 'pushed' ? '' : cpu.path,
+        absentIsIdle: cpuAbsent === 'idle',
+      };
+    }
+  }
 }
 
 function expectBetween(name: string, value: number, low: number, high: number): void {

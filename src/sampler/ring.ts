@@ -12,7 +12,10 @@ const MONO_NS = 0;
 const REAL_MS = 1;
 const FLAGS = 2;
 const FIXED_COLUMNS = 3;
+/** Of each domain: energy, coverage, up to when they are known. */
+const DOMAIN_COLUMNS = 3;
 const FORCED = 1;
+const CPU = 2;
 
 /** Reads the sampling thread's ring in place. */
 export class RingReader implements TickView {
@@ -20,6 +23,7 @@ export class RingReader implements TickView {
   readonly #header: Int32Array;
   readonly #cells: Float64Array;
   readonly #capacity: number;
+  readonly #stride: number;
   readonly #domains: number;
   readonly #cpuSlots: number;
   /** Number of the first record that shows the present owner of a CPU slot. */
@@ -32,12 +36,13 @@ export class RingReader implements TickView {
   #draining = false;
 
   constructor(native: NativeSampler) {
-    const { capacity, domains, cpuSlots } = native.shape;
+    const { capacity, domains, cpuSlots, stride } = native.shape;
     const memory = native.memory;
     this.memoryBytes = memory.byteLength;
     this.#header = new Int32Array(memory, 0, HEADER_BYTES / Int32Array.BYTES_PER_ELEMENT);
     this.#cells = new Float64Array(memory, HEADER_BYTES);
     this.#capacity = capacity;
+    this.#stride = stride;
     this.#domains = domains;
     this.#cpuSlots = cpuSlots;
     this.#slotSince = new Float64Array(cpuSlots);
@@ -55,17 +60,26 @@ export class RingReader implements TickView {
     return (this.#cell(FLAGS) & FORCED) !== 0;
   }
 
+  get hasCpu(): boolean {
+    return (this.#cell(FLAGS) & CPU) !== 0;
+  }
+
   energyUj(domain: number): number {
-    return this.#cell(FIXED_COLUMNS + 2 * this.#checked(domain, this.#domains));
+    return this.#cell(this.#domainColumn(domain));
   }
 
   coveredNs(domain: number): number {
-    return this.#cell(FIXED_COLUMNS + 2 * this.#checked(domain, this.#domains) + 1);
+    return this.#cell(this.#domainColumn(domain) + 1);
+  }
+
+  knownAtNs(domain: number): number {
+    return this.#cell(this.#domainColumn(domain) + 2);
   }
 
   cpuNs(slot: number): number {
-    const column = FIXED_COLUMNS + 2 * this.#domains + this.#checked(slot, this.#cpuSlots);
-    if (this.#record < (this.#slotSince[slot] ?? 0)) return Number.NaN;
+    const column = FIXED_COLUMNS + DOMAIN_COLUMNS * this.#domains + this.#checked(slot, this.#cpuSlots);
+    // Cells of a record that read no CPU time are older than the record.
+    if (!this.hasCpu || this.#record < (this.#slotSince[slot] ?? 0)) return Number.NaN;
     // Stored plus 1, so that memory never written means "no value".
     const stored = this.#cell(column);
     return stored === 0 ? Number.NaN : stored - 1;
@@ -122,7 +136,11 @@ export class RingReader implements TickView {
   }
 
   #cell(column: number): number {
-    return this.#cells[column * this.#capacity + this.#row] ?? Number.NaN;
+    return this.#cells[column * this.#stride + this.#row] ?? Number.NaN;
+  }
+
+  #domainColumn(domain: number): number {
+    return FIXED_COLUMNS + DOMAIN_COLUMNS * this.#checked(domain, this.#domains);
   }
 
   #checked(index: number, count: number): number {

@@ -1,9 +1,11 @@
 import { messageOf, WattleError } from '../contract/index.js';
 import { loadAddon } from './loader.js';
-import type { NativeSampler } from './native.js';
+import type { NativeAddon, NativeSampler } from './native.js';
 import { nativeOptions } from './options.js';
+import { offersOf, probeMeters } from './probe.js';
 import { RingReader } from './ring.js';
-import type { CpuSource, Domain, SamplerOptions, SamplerStats, TickView } from './types.js';
+import { buildTree } from './tree.js';
+import type { CpuSource, Domain, GpuStatus, SamplerOptions, SamplerStats, TickView } from './types.js';
 
 /**
  * A thread that reads meters and CPU-time counters at a fixed rate into a ring, and at once on request.
@@ -11,27 +13,40 @@ import type { CpuSource, Domain, SamplerOptions, SamplerStats, TickView } from '
  */
 export class Sampler {
   readonly domains: readonly Domain[];
+  /** Why each kind of domain comes from the meter it comes from, and what is left out: one sentence each. */
+  readonly reasons: readonly string[];
   readonly #native: NativeSampler;
   readonly #ring: RingReader;
+  readonly #requestedHz: number;
 
   /**
-   * Opens the meters; nothing is sampled before start().
+   * Opens the meters that win a domain; nothing is sampled before start(). What takes a privilege to open is opened
+   * here and stays open.
    * Throws a WattleError: `sampler.bad-option`, `sampler.no-meter` where no meter finds anything to read,
    * `sampler.addon-missing` or `sampler.addon-unloadable`.
    */
-  constructor(options: SamplerOptions) {
-    const native = nativeOptions(options);
-    this.#native = new (loadAddon().NativeSampler)(native);
-    this.#ring = new RingReader(this.#native);
-    this.domains = this.#native.domains.map((domain, index) => ({ index, ...domain }));
-    if (this.domains.length === 0) {
+  constructor(options: SamplerOptions, addon: NativeAddon = loadAddon()) {
+    const checked = nativeOptions(options);
+    const { domains, reasons } = buildTree(offersOf(probeMeters(options, addon)), options);
+    if (domains.length === 0) {
       const tried = options.meters.map((meter) => meter.kind).join(', ') || 'none';
       throw new WattleError(
         'sampler.no-meter',
-        `No meter found anything to read on this machine (tried: ${tried}; sysfs at ${native.sysfs}).`,
+        `No meter found anything to read on this machine (tried: ${tried}; sysfs at ${options.sysfs ?? '/sys'}).`,
         'Run `wattle doctor` to see what each meter lacks, or declare a profile for the meter `model`.',
       );
     }
+    const meters = checked.meters.flatMap((meter) => {
+      const only = domains.filter((domain) => domain.meter === meter.maker).map(({ name }) => name);
+      return only.length === 0 ? [] : [{ ...meter, only }];
+    });
+    // A meter that is not read must not set the pace.
+    const rateHz = Math.max(options.rateHz ?? 0, ...meters.map((meter) => meter.rateHz));
+    this.#native = new addon.NativeSampler({ ...checked, rateHz, meters });
+    this.#ring = new RingReader(this.#native);
+    this.#requestedHz = rateHz;
+    this.domains = domains.map((domain, index) => ({ index, ...domain }));
+    this.reasons = reasons;
   }
 
   /** Starts the thread; its first tick is taken at once. Does nothing while it runs. */
@@ -100,16 +115,34 @@ export class Sampler {
     return this.#ring.drain(visit);
   }
 
+  /** The GPUs that are sampled, and what they do besides drawing power. */
+  gpus(): readonly GpuStatus[] {
+    return this.#native.gpus();
+  }
+
   stats(): SamplerStats {
-    const { ticks, forced, late, missed, firstTickNs, lastTickNs, threadCpuNs, domains } = this.#native.stats();
+    const native = this.#native.stats();
+    const { ticks, forced, late, missed, firstTickNs, lastTickNs, domains, slowdowns, urgency, suspends } = native;
     return {
       ticks,
       forced,
       lost: this.#ring.lost,
       late,
       missed,
+      requestedHz: this.#requestedHz,
+      rateHz: native.periodNs > 0 ? 1e9 / native.periodNs : this.#requestedHz,
       achievedHz: ticks > 1 ? ((ticks - 1) * 1e9) / (lastTickNs - firstTickNs) : 0,
-      cpuSeconds: threadCpuNs / 1e9,
+      slowdowns,
+      latenessUs: {
+        p50: native.latenessP50Ns / 1e3,
+        p99: native.latenessP99Ns / 1e3,
+        max: native.latenessMaxNs / 1e3,
+      },
+      timerResolutionUs: native.timerResolutionNs / 1e3,
+      urgency,
+      cpuSeconds: native.threadCpuNs / 1e9,
+      courierCpuSeconds: native.couriersCpuNs / 1e9,
+      suspends,
       memoryBytes: this.#ring.memoryBytes,
       domains,
     };

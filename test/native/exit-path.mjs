@@ -9,13 +9,13 @@ const { NativeSampler } = createRequire(import.meta.url)('../../build/Release/wa
 
 /** A sampler that has ticked, at a rate at which it is surely busy when its environment ends. */
 async function sampling() {
-  const model = { kind: 'model', idleWatts: 9, wattsPerCore: 1, gpuWatts: 0, cpuFormat: 'proc-stat' };
+  const settings = { idleWatts: 9, wattsPerCore: 1, gpuWatts: 0, cpuFormat: 'proc-stat', cpuPath: '/proc/stat' };
   const sampler = new NativeSampler({
     rateHz: 5000,
+    cpuRateHz: 5000,
     ringRecords: 256,
     cpuSlots: 4,
-    sysfs: '/nowhere',
-    meters: [{ ...model, cpuPath: '/proc/stat', absentIsIdle: false }],
+    meters: [{ maker: 'model', rateHz: 5000, sysfs: '/nowhere', procfs: '/proc', only: [], settings }],
   });
   sampler.start();
   sampler.forceTick();

@@ -1,33 +1,56 @@
 /** Puts an agent together from the configuration and runs it as a daemon. */
 import { createServer, type Server } from 'node:http';
-import { Agent, type AgentOptions, hostCpuSource, SlurmCgroups } from '../../agent/index.js';
-import type { Config } from '../../config/index.js';
+import { Agent, type AgentOptions, COUNTED_KINDS, hostCpuSource, SlurmCgroups } from '../../agent/index.js';
+import type { Config, MeterName } from '../../config/index.js';
 import { messageOf } from '../../contract/index.js';
-import { type MeterOptions, monotonicNs, Sampler } from '../../sampler/index.js';
+import { type MeterOptions, monotonicNs, Sampler, type SamplerOptions } from '../../sampler/index.js';
 import { Munge } from '../../slurm/index.js';
 import { agentMetrics } from './agent-metrics.js';
 import { daemonLog } from './log.js';
 
-/** The configured meters, best first. */
+/** The configured meters, best first; `model` only where its profile is declared. */
 export function meterOptions(config: Config): MeterOptions[] {
-  const { sampler, agent } = config;
-  return sampler.meters.flatMap((kind): MeterOptions[] => {
-    if (kind === 'rapl-powercap') return [{ kind }];
-    if (!sampler.model) return [];
-    const { cpuTime, ...profile } = sampler.model;
-    const own = cpuTime === 'slurm';
-    return [
-      {
-        kind,
-        ...profile,
-        cpu: own
-          ? new SlurmCgroups(sampler.cgroupRoot, agent.node, sampler.procfs).scopeCpu
-          : hostCpuSource(sampler.cgroupRoot, sampler.procfs),
-        // A node whose Slurm has not run a job yet has no group: it is idle, not unknown.
-        cpuAbsent: own ? 'idle' : 'gap',
-      },
-    ];
+  return config.sampler.meters.flatMap((kind): MeterOptions[] => {
+    const rateHz = config.sampler.rates[kind];
+    return meterOption(kind, config).map((meter) => (rateHz === undefined ? meter : { ...meter, rateHz }));
   });
+}
+
+function meterOption(kind: MeterName, config: Config): MeterOptions[] {
+  const { sampler, agent } = config;
+  switch (kind) {
+    case 'nvml':
+      return [{ kind, ...(sampler.nvmlLibrary === undefined ? {} : { library: sampler.nvmlLibrary }) }];
+    case 'ipmi':
+      return [{ kind, device: sampler.ipmiDevice }];
+    case 'redfish':
+    case 'wattmeter':
+      return [];
+    case 'model': {
+      if (!sampler.model) return [];
+      const { cpuTime, ...profile } = sampler.model;
+      const own = cpuTime === 'slurm';
+      return [
+        {
+          kind,
+          ...profile,
+          cpu: own
+            ? new SlurmCgroups(sampler.cgroupRoot, agent.node, sampler.procfs).scopeCpu
+            : hostCpuSource(sampler.cgroupRoot, sampler.procfs),
+          // A node whose Slurm has not run a job yet has no group: it is idle, not unknown.
+          cpuAbsent: own ? 'idle' : 'gap',
+        },
+      ];
+    }
+    default:
+      return [{ kind }];
+  }
+}
+
+/** What the sampler reads, as configured. */
+export function samplerOptions(config: Config): SamplerOptions {
+  const { rateHz, sysfs, procfs } = config.sampler;
+  return { rateHz, sysfs, procfs, meters: meterOptions(config) };
 }
 
 export function agentOptions(config: Config): AgentOptions {
@@ -51,11 +74,8 @@ export function agentOptions(config: Config): AgentOptions {
 }
 
 function build(config: Config): { agent: Agent; sampler: Sampler } {
-  const sampler = new Sampler({
-    rateHz: config.sampler.rateHz,
-    sysfs: config.sampler.sysfs,
-    meters: meterOptions(config),
-  });
+  // Domains that no owner gets, such as a package's cores, are not worth a read ten times a second.
+  const sampler = new Sampler({ ...samplerOptions(config), kinds: COUNTED_KINDS });
   const munge = new Munge({ socket: config.munge.socket });
   const agent = new Agent(agentOptions(config), {
     sampler,

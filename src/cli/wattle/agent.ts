@@ -4,7 +4,7 @@ import { loadConfig, type Config } from '../../config/index.js';
 import { EXIT, type ExitCode } from '../../contract/errors.js';
 import { probeMeters, type MeterProbe } from '../../sampler/index.js';
 import { Munge } from '../../slurm/munge.js';
-import { agentOptions, meterOptions, runAgent } from '../daemons/agent.js';
+import { agentOptions, runAgent, samplerOptions } from '../daemons/agent.js';
 import { exitCodeOf, printFindings, tryTo } from './findings.js';
 
 export interface DaemonArguments {
@@ -33,7 +33,7 @@ export interface NodeExamination {
 export async function examineNode(config: Config): Promise<NodeExamination> {
   let probes: readonly MeterProbe[] = [];
   const sampler = await tryTo('sampler', 'fail', () => {
-    probes = probeMeters({ sysfs: config.sampler.sysfs, meters: meterOptions(config) });
+    probes = probeMeters(samplerOptions(config));
     return 'loaded';
   });
   const munge = new Munge(config.munge);

@@ -2,7 +2,7 @@
 import type { Finding } from '../../agent/index.js';
 import { formatAddress, loadConfig, parseConfig, type Config } from '../../config/index.js';
 import type { ExitCode } from '../../contract/errors.js';
-import type { MeterProbe } from '../../sampler/index.js';
+import { buildTree, type MeterProbe, offersOf } from '../../sampler/index.js';
 import { ask } from '../controller-client.js';
 import { printable } from '../printable.js';
 import { examineNode } from './agent.js';
@@ -40,20 +40,15 @@ async function examineCluster(config: Config): Promise<Finding[]> {
   ];
 }
 
-/** Each meter's domains as a tree: energy of a branch contains that of its twigs. */
+/** The node's one domain tree: energy of a branch contains that of its twigs. Then why it is as it is. */
 function domainTree(probes: readonly MeterProbe[]): string {
-  const lines = probes.flatMap(({ kind, available, domains }) => {
-    if (!available) return [];
-    const under = (parent: number | null, depth: number): string[] =>
-      domains.flatMap((domain, index) =>
-        domain.parent === parent
-          ? [
-              `${'  '.repeat(depth)}${printable(domain.name)} (${domain.kind}, ${domain.quality})`,
-              ...under(index, depth + 1),
-            ]
-          : [],
-      );
-    return [`  ${kind}`, ...under(null, 2)];
-  });
-  return lines.length === 0 ? '\nNo meter, no domain.\n' : `\nDomains:\n${lines.join('\n')}\n`;
+  const { domains, reasons } = buildTree(offersOf(probes));
+  const under = (parent: number | null, depth: number): string[] =>
+    domains.flatMap(({ name, kind, meter, quality, parent: above, witnessOf }, index) =>
+      above === parent && witnessOf === null
+        ? [`${'  '.repeat(depth)}${printable(name)} (${kind}, ${meter}, ${quality})`, ...under(index, depth + 1)]
+        : [],
+    );
+  if (domains.length === 0) return '\nNo meter, no domain.\n';
+  return `\nDomains:\n${under(null, 1).join('\n')}\n\nWhy:\n${reasons.map((reason) => `  ${printable(reason)}`).join('\n')}\n`;
 }
