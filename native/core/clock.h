@@ -1,4 +1,4 @@
-// The two clocks of a tick, in nanoseconds.
+// The clocks of a tick, in nanoseconds.
 #pragma once
 
 #include <time.h>
@@ -20,5 +20,15 @@ inline int64_t monotonic_ns() noexcept { return read_clock_ns(CLOCK_MONOTONIC); 
 
 // Wall-clock time since 1970; may step, so it only labels a tick.
 inline int64_t realtime_ns() noexcept { return read_clock_ns(CLOCK_REALTIME); }
+
+// One reading of every clock that a tick needs. Tests make up their own, so that hours and sleeps take no time.
+struct Instant {
+  int64_t mono_ns = 0;
+  int64_t real_ns = 0;
+  // As the monotonic clock, but runs on while the host sleeps.
+  int64_t boot_ns = 0;
+
+  static Instant now() noexcept { return {monotonic_ns(), realtime_ns(), read_clock_ns(CLOCK_BOOTTIME)}; }
+};
 
 }  // namespace wattle

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "core/clock.h"
-
 namespace wattle {
 namespace {
 
@@ -11,7 +9,7 @@ namespace {
 // them; a sleep that is shorter than this changes no counter that matters.
 constexpr int64_t kSuspendNs = kNsPerSecond / 20;
 
-int64_t slept_ns(int64_t mono_ns) noexcept { return read_clock_ns(CLOCK_BOOTTIME) - mono_ns; }
+int64_t slept_ns(const Instant& now) noexcept { return now.boot_ns - now.mono_ns; }
 
 // Whether what is due every `period_ns` is due at a regular tick at `now_ns`, and when it is next. Within half a tick
 // counts as due: ticks are late by varying times, and a late one must not make its successor skip.
@@ -67,15 +65,14 @@ std::vector<GpuStatus> Sampler::gpus() const {
   return all;
 }
 
-int Sampler::start() noexcept {
+int Sampler::start(const Instant& now) noexcept {
   slots_->reap();
-  const int64_t now_ns = monotonic_ns();
-  slept_ns_ = slept_ns(now_ns);
-  cpu_due_ns_ = now_ns;
-  for (Accumulator& accumulator : accumulators_) accumulator.rebase(now_ns);
+  slept_ns_ = slept_ns(now);
+  cpu_due_ns_ = now.mono_ns;
+  for (Accumulator& accumulator : accumulators_) accumulator.rebase(now.mono_ns);
   for (Lane& lane : lanes_) {
     lane.meter->reset();
-    lane.due_ns = now_ns;
+    lane.due_ns = now.mono_ns;
     const int error = lane.courier != nullptr ? lane.courier->start() : 0;
     if (error != 0) {
       stop();
@@ -90,11 +87,11 @@ void Sampler::stop() noexcept {
     if (lane.courier != nullptr) lane.courier->stop();
 }
 
-void Sampler::notice_suspend(int64_t mono_ns) noexcept {
-  const int64_t slept = slept_ns(mono_ns);
+void Sampler::notice_suspend(const Instant& now) noexcept {
+  const int64_t slept = slept_ns(now);
   if (slept - slept_ns_ > kSuspendNs) {
     suspends_.add();
-    for (Accumulator& accumulator : accumulators_) accumulator.rebase(mono_ns);
+    for (Accumulator& accumulator : accumulators_) accumulator.rebase(now.mono_ns);
   }
   // Also after a short one, so that many short ones do not add up to one.
   slept_ns_ = slept;
@@ -110,9 +107,9 @@ void Sampler::poll(Lane& lane, const Tick& tick) noexcept {
   }
 }
 
-void Sampler::tick(bool forced, int64_t period_ns) noexcept {
-  Tick tick{monotonic_ns(), realtime_ns(), forced, forced, {}};
-  notice_suspend(tick.mono_ns);
+void Sampler::tick(const Instant& now, bool forced, int64_t period_ns) noexcept {
+  Tick tick{now.mono_ns, now.real_ns, forced, forced, {}};
+  notice_suspend(now);
   // A forced tick reads everything but leaves the rhythm as it is.
   if (!forced) tick.cpu_read = take_due(cpu_due_ns_, cpu_period_ns_, tick.mono_ns, period_ns);
   tick.cpu = tick.cpu_read ? slots_->read(tick.mono_ns) : slots_->last();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/accumulator.h"
+#include "core/clock.h"
 #include "core/courier.h"
 #include "core/cpu_slots.h"
 #include "core/meter.h"
@@ -44,12 +45,12 @@ class Sampler {
 
   // What was read so far is forgotten, so the time until the first tick is a gap; meters that may block get their
   // threads. 0, or an error number. Never while tick() may run.
-  int start() noexcept;
+  int start(const Instant& now) noexcept;
   // Ends the meters' threads. Never while tick() may run.
   void stop() noexcept;
 
   // Sampling thread: no allocation, no lock. `period_ns`: time until the next regular tick.
-  void tick(bool forced, int64_t period_ns) noexcept;
+  void tick(const Instant& now, bool forced, int64_t period_ns) noexcept;
 
  private:
   struct Lane {
@@ -62,7 +63,7 @@ class Sampler {
     size_t count = 0;
   };
 
-  void notice_suspend(int64_t mono_ns) noexcept;
+  void notice_suspend(const Instant& now) noexcept;
   void poll(Lane& lane, const Tick& tick) noexcept;
 
   std::vector<Lane> lanes_;

@@ -38,7 +38,7 @@ constexpr int64_t kLongestRetryNs = 600 * kNsPerSecond;
 int SamplingThread::start() noexcept {
   if (running_) return 0;
   wakeup_.clear(kStop | kForce);
-  int error = sampler_.start();
+  int error = sampler_.start(Instant::now());
   if (error != 0) return error;
   error = start_thread(thread_, enter, this);
   if (error != 0) sampler_.stop();
@@ -76,7 +76,7 @@ void SamplingThread::run() noexcept {
     if (requests & kStop) return;
     if (requests & kForce) {
       wakeup_.clear(kForce);
-      sampler_.tick(true, current_ns_);
+      sampler_.tick(Instant::now(), true, current_ns_);
       stats_.forced_ticks.add();
       continue;
     }
@@ -113,7 +113,7 @@ void SamplingThread::find_timer_resolution() noexcept {
 }
 
 void SamplingThread::tick_on_time(int64_t now_ns, int64_t& deadline_ns) noexcept {
-  sampler_.tick(false, current_ns_);
+  sampler_.tick(Instant::now(), false, current_ns_);
   if (stats_.ticks.get() == 0) stats_.first_tick_ns.set(static_cast<uint64_t>(now_ns));
   stats_.last_tick_ns.set(static_cast<uint64_t>(now_ns));
   stats_.ticks.add();

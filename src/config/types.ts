@@ -76,7 +76,7 @@ export interface Config {
     readonly cgroupRoot: string;
     readonly meters: readonly MeterName[];
     /** Reads per second of single meters; the others are read at `rateHz`, or less where they have nothing new. */
-    readonly rates: { readonly [Name in MeterName]?: number | undefined };
+    readonly rates: Readonly<Partial<Record<MeterName, number | undefined>>>;
     /** What dlopen takes. Absent: where the driver puts it. */
     readonly nvmlLibrary?: string;
     readonly ipmiDevice: string;

@@ -52,5 +52,5 @@ export async function buildNativeTests(sanitizer: Sanitizer): Promise<string> {
 
 function sources(): string[] {
   const lines = readFileSync(join(root, 'native', 'sources.txt'), 'utf8').split('\n');
-  return lines.flatMap((line) => /^(?:core|test) (\S+)$/.exec(line)?.[1] ?? []);
+  return lines.flatMap((line) => /^(?:core|test|machine) (\S+)$/.exec(line)?.[1] ?? []);
 }

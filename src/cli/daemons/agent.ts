@@ -42,7 +42,11 @@ function meterOption(kind: MeterName, config: Config): MeterOptions[] {
         },
       ];
     }
-    default:
+    case 'rapl-perf':
+    case 'rapl-powercap':
+    case 'rapl-msr':
+    case 'amd-energy':
+    case 'pm-counters':
       return [{ kind }];
   }
 }

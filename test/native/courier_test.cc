@@ -1,0 +1,138 @@
+#include "core/courier.h"
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "check.h"
+#include "core/clock.h"
+
+namespace wattle {
+namespace {
+
+// A meter of one domain that tells how often it was polled, and hangs when told to.
+class Slow final : public Meter {
+ public:
+  struct Controls {
+    std::atomic<int> polls{0};
+    std::atomic<bool> hang{false};
+    std::atomic<bool> fail{false};
+    std::atomic<bool> ended{false};
+  };
+
+  explicit Slow(std::shared_ptr<Controls> controls) : controls_(std::move(controls)) {}
+  ~Slow() override { controls_->ended = true; }
+
+  std::span<const DomainInfo> domains() const noexcept override { return domains_; }
+  void poll(const Tick& tick, std::span<Reading> out) noexcept override {
+    while (controls_->hang) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const auto polls = static_cast<uint64_t>(++controls_->polls);
+    if (controls_->fail) {
+      out[0] = {};
+    } else {
+      // Energy and time say the same, so that a torn reading would show.
+      out[0] = {Reading::Status::kGood, static_cast<uint64_t>(tick.mono_ns), tick.mono_ns};
+    }
+    out[1] = {Reading::Status::kGood, polls, tick.mono_ns};
+  }
+  void reset() noexcept override {}
+  bool may_block() const noexcept override { return true; }
+
+ private:
+  const std::vector<DomainInfo> domains_{2};
+  const std::shared_ptr<Controls> controls_;
+};
+
+struct Fixture {
+  std::shared_ptr<Slow::Controls> controls = std::make_shared<Slow::Controls>();
+  std::unique_ptr<Courier> courier = std::make_unique<Courier>(std::make_unique<Slow>(controls), kNsPerSecond / 1000);
+
+  std::vector<Reading> poll() {
+    std::vector<Reading> readings(2);
+    courier->poll({}, readings);
+    return readings;
+  }
+  // Waits, without a limit of its own: the test command has one.
+  void until(auto condition) {
+    while (!condition()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  void until_polled(int more) {
+    const int before = controls->polls;
+    until([&] { return controls->polls >= before + more; });
+  }
+};
+
+TEST(courier_has_no_reading_before_the_first) {
+  Fixture fixture;
+  CHECK(fixture.poll()[0].status == Reading::Status::kFailed);
+  CHECK_EQUAL(fixture.poll()[0].at_ns, 0);
+}
+
+TEST(thread_courier_brings_the_latest_reading_whole_and_with_its_own_time) {
+  Fixture fixture;
+  CHECK_EQUAL(fixture.courier->start(), 0);
+  CHECK_EQUAL(fixture.courier->start(), 0);
+  fixture.until_polled(2);
+  int64_t last_ns = 0;
+  for (int i = 0; i < 20'000; i++) {
+    const Reading reading = fixture.poll()[0];
+    CHECK_EQUAL(static_cast<int64_t>(reading.energy_uj), reading.at_ns);
+    CHECK(reading.at_ns >= last_ns);
+    last_ns = reading.at_ns;
+  }
+  CHECK(last_ns > 0 && last_ns <= monotonic_ns());
+  CHECK(fixture.courier->cpu_ns() > 0);
+}
+
+TEST(thread_courier_shows_a_hanging_meter_as_a_reading_that_grows_old) {
+  Fixture fixture;
+  fixture.courier->start();
+  fixture.until_polled(1);
+  fixture.controls->hang = true;
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  const int64_t at_ns = fixture.poll()[1].at_ns;
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  CHECK_EQUAL(fixture.poll()[1].at_ns, at_ns);
+  fixture.controls->hang = false;
+  fixture.until([&] { return fixture.poll()[1].at_ns > at_ns; });
+}
+
+TEST(thread_courier_gives_each_failure_a_time_so_that_it_counts_once) {
+  Fixture fixture;
+  fixture.controls->fail = true;
+  fixture.courier->start();
+  fixture.until_polled(2);
+  const Reading failed = fixture.poll()[0];
+  CHECK(failed.status == Reading::Status::kFailed);
+  CHECK(failed.at_ns > 0);
+}
+
+TEST(thread_courier_leaves_a_hanging_meter_behind_and_frees_it_when_it_returns) {
+  Fixture fixture;
+  fixture.courier->start();
+  fixture.until_polled(1);
+  fixture.controls->hang = true;
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  fixture.courier->stop();
+  // Another thread beside the one that hangs would poll the same meter.
+  CHECK_EQUAL(fixture.courier->start(), 0);
+  const int polls = fixture.controls->polls;
+  fixture.courier.reset();
+  CHECK(!fixture.controls->ended);
+  fixture.controls->hang = false;
+  fixture.until([&] { return fixture.controls->ended.load(); });
+  CHECK(fixture.controls->polls <= polls + 1);
+}
+
+TEST(thread_courier_starts_and_stops_again_and_again) {
+  Fixture fixture;
+  for (int i = 0; i < 50; i++) {
+    fixture.courier->start();
+    fixture.courier->stop();
+    fixture.courier->stop();
+  }
+  CHECK(!fixture.controls->ended);
+}
+
+}  // namespace
+}  // namespace wattle
