@@ -41,9 +41,6 @@ const EVENT_POLL_MS = 5000;
 /** At more than 10 ticks per second, windows of this length are enough: the ring's values are cumulative. */
 const MIN_WINDOW_NS = 95e6;
 
-/** A domain that gives no reading holds the books open for this long; then its time is a gap. */
-const MAX_PENDING_NS = 5e9;
-
 export interface AgentOptions {
   readonly cluster: string;
   readonly node: string;
@@ -426,16 +423,18 @@ export class Agent {
 
   #drain(): void {
     this.#deps.sampler.drain((tick) => {
-      if (this.#wanted(tick)) this.#snapshots.push(this.#reader.take(tick, this.#groups.slots));
+      this.#reader.observe(tick);
+      if (this.#wanted(tick)) this.#reader.mark(tick, this.#groups.slots);
     });
+    // The last tick of all closes the books as they are.
+    this.#snapshots.push(...this.#reader.take(this.#stopped ? Infinity : this.#deps.monotonicNs()));
   }
 
   #wanted(tick: TickView): boolean {
-    const { monoNs, forced } = tick;
-    const last = this.#snapshots.at(-1)?.monoNs ?? this.#booker.horizonNs ?? -Infinity;
-    // The last tick of all closes the books as they are.
+    const { monoNs, forced, hasCpu } = tick;
+    const last = this.#reader.lastWaitingNs ?? this.#snapshots.at(-1)?.monoNs ?? this.#booker.horizonNs ?? -Infinity;
+    if (!hasCpu || monoNs <= last) return false;
     if (this.#stopped && forced) return true;
-    if (monoNs - last < MAX_PENDING_NS && !this.#reader.progressed(tick)) return false;
     const pushed = this.#groups.pushedAtNs;
     if (pushed !== null && this.#jobs.active.length > 0) return last < pushed && monoNs >= pushed;
     return forced || monoNs - last >= MIN_WINDOW_NS;

@@ -1,4 +1,10 @@
-/** One reading of the ring, reduced to what booking needs: cumulative joules per group, coverage, CPU time. */
+/**
+ * Moments of the ring, reduced to what booking needs: cumulative joules per group, coverage, CPU time.
+ *
+ * Every meter has its own pace, so at the moment of a tick a domain's energy is seldom known to that very instant. A
+ * moment therefore waits until each domain has a reading of it or later, and takes the value between its two
+ * neighbours (law 5). A slow node meter neither blurs the edges of a fast one nor holds up the ticks.
+ */
 import type { DomainKind, Quality } from '../contract/index.js';
 import { worstQuality } from '../contract/index.js';
 import type { Domain, TickView } from '../sampler/index.js';
@@ -23,52 +29,138 @@ export interface Snapshot {
  * and `node` are added up, so no joule is counted twice (law 4).
  */
 export const COUNTED_KINDS = ['package', 'dram', 'gpu', 'node'] as const satisfies readonly DomainKind[];
+type CountedKind = (typeof COUNTED_KINDS)[number];
+
+/** A domain that gives no reading holds moments up for this long, or for two of its own periods; then they go without. */
+const MAX_PENDING_NS = 5e9;
+
+/** What was known of a domain at one time. */
+interface Known {
+  readonly atNs: number;
+  readonly energyUj: number;
+  readonly coveredNs: number;
+}
+
+/** The last two readings of a counted domain. */
+interface Track {
+  readonly domain: Domain;
+  readonly maxPendingNs: number;
+  before: Known;
+  latest: Known;
+}
+
+/** A moment, and the domains' values at it as far as they are known yet; by index of the tracks. */
+interface Moment {
+  readonly monoNs: number;
+  readonly realMs: number;
+  readonly cpuNs: readonly number[];
+  readonly values: (Known | undefined)[];
+}
+
+const UNKNOWN: Known = { atNs: 0, energyUj: 0, coveredNs: 0 };
 
 export class SnapshotReader {
   readonly quality: Quality;
   readonly method: string;
   readonly hasNodeMeter: boolean;
   readonly gpus: number;
-  readonly #byKind: Readonly<Record<(typeof COUNTED_KINDS)[number], readonly number[]>>;
-  readonly #counted: readonly number[];
-  /** Coverage of each counted domain at the last snapshot. */
-  #coveredNs: readonly number[] = [];
+  readonly #tracks: readonly Track[];
+  readonly #waiting: Moment[] = [];
 
   constructor(domains: readonly Domain[]) {
-    const of = (kind: DomainKind): number[] => domains.filter((d) => d.kind === kind).map((d) => d.index);
-    this.#byKind = { package: of('package'), dram: of('dram'), gpu: of('gpu'), node: of('node') };
-    this.#counted = COUNTED_KINDS.flatMap((kind) => this.#byKind[kind]);
-    const counted = domains.filter((domain) => this.#counted.includes(domain.index));
+    const counted = domains.filter(
+      ({ kind, witnessOf }) => witnessOf === null && (COUNTED_KINDS as readonly DomainKind[]).includes(kind),
+    );
+    this.#tracks = counted.map((domain) => ({
+      domain,
+      maxPendingNs: Math.max(MAX_PENDING_NS, 2e9 / domain.rateHz),
+      before: UNKNOWN,
+      latest: UNKNOWN,
+    }));
     this.quality = counted.map((domain) => domain.quality).reduce(worstQuality, 'measured');
     this.method = [...new Set(counted.map((domain) => domain.meter))].sort().join('+') || 'none';
-    this.hasNodeMeter = this.#byKind.node.length > 0;
-    this.gpus = this.#byKind.gpu.length;
+    this.hasNodeMeter = counted.some(({ kind }) => kind === 'node');
+    this.gpus = counted.filter(({ kind }) => kind === 'gpu').length;
+  }
+
+  /** Time of the last moment that waits for readings; null where none waits. */
+  get lastWaitingNs(): number | null {
+    return this.#waiting.at(-1)?.monoNs ?? null;
+  }
+
+  /** Takes note of what a tick tells. Every tick must pass here, in order: a reading may be the one that is waited for. */
+  observe(tick: TickView): void {
+    this.#tracks.forEach((track, index) => {
+      const { index: domain } = track.domain;
+      const atNs = tick.knownAtNs(domain);
+      if (atNs <= track.latest.atNs) return;
+      track.before = track.latest;
+      track.latest = { atNs, energyUj: tick.energyUj(domain), coveredNs: tick.coveredNs(domain) };
+      for (const moment of this.#waiting) {
+        if (moment.monoNs > atNs) break;
+        moment.values[index] ??= between(track.before, track.latest, moment.monoNs);
+      }
+    });
   }
 
   /**
-   * Whether every domain has been sampled since the last snapshot. Where one has not (a failed read, a counter that
-   * did not move yet), its next good reading covers the time in between too: a window that ends here would show a
-   * gap, and the next one a peak.
+   * Makes the moment of a tick one that a snapshot is wanted of; the tick has been observed.
+   * @param slots how many CPU slots are in use, counted from slot 0
    */
-  progressed(tick: TickView): boolean {
-    return this.#counted.every((domain, index) => tick.coveredNs(domain) > (this.#coveredNs[index] ?? -1));
+  mark(tick: TickView, slots: number): void {
+    const { monoNs, realMs } = tick;
+    const cpuNs = Array.from({ length: slots }, (_, slot) => tick.cpuNs(slot));
+    const values = this.#tracks.map(({ before, latest }) =>
+      latest.atNs >= monoNs ? between(before, latest, monoNs) : undefined,
+    );
+    this.#waiting.push({ monoNs, realMs, cpuNs, values });
   }
 
-  /** @param slots how many CPU slots are in use, counted from slot 0 */
-  take(tick: TickView, slots: number): Snapshot {
-    const sum = (domains: readonly number[]): number => domains.reduce((total, d) => total + tick.energyUj(d), 0);
-    this.#coveredNs = this.#counted.map((domain) => tick.coveredNs(domain));
-    const cpuNs: number[] = [];
-    for (let slot = 0; slot < slots; slot++) cpuNs.push(tick.cpuNs(slot));
+  /**
+   * Snapshots of the marked moments, in order, up to the first that still waits.
+   * @param nowNs the present, by which a domain's silence is judged; Infinity: nothing more will come
+   */
+  take(nowNs: number): Snapshot[] {
+    const waits = ({ values }: Moment): boolean =>
+      this.#tracks.some(
+        ({ latest, maxPendingNs }, index) => values[index] === undefined && nowNs - latest.atNs < maxPendingNs,
+      );
+    const firstWaiting = this.#waiting.findIndex(waits);
+    const ready = this.#waiting.splice(0, firstWaiting < 0 ? this.#waiting.length : firstWaiting);
+    return ready.map((moment) => this.#snapshot(moment));
+  }
+
+  /** Where a domain stayed silent it stands still: its time is a gap until a later reading covers it. */
+  #snapshot({ monoNs, realMs, cpuNs, values }: Moment): Snapshot {
+    const known = this.#tracks.map(({ latest }, index) => values[index] ?? latest);
+    const sum = (kind: CountedKind): number =>
+      known.reduce(
+        (total, { energyUj }, index) => total + (this.#tracks[index]?.domain.kind === kind ? energyUj : 0),
+        0,
+      );
     return {
-      monoNs: tick.monoNs,
-      realMs: tick.realMs,
-      package: sum(this.#byKind.package),
-      dram: sum(this.#byKind.dram),
-      gpu: sum(this.#byKind.gpu),
-      node: sum(this.#byKind.node),
-      coveredNs: this.#coveredNs.length === 0 ? 0 : Math.min(...this.#coveredNs),
+      monoNs,
+      realMs,
+      package: sum('package'),
+      dram: sum('dram'),
+      gpu: sum('gpu'),
+      node: sum('node'),
+      coveredNs: known.length === 0 ? 0 : Math.min(...known.map(({ coveredNs }) => coveredNs)),
       cpuNs,
     };
   }
+}
+
+/** Energy and coverage at an instant between two readings, rounded down so that later ones are never less. */
+function between(before: Known, latest: Known, atNs: number): Known {
+  if (atNs >= latest.atNs) return latest;
+  // Before the first reading nothing is known: the counters stand where that reading found them.
+  if (before.atNs === 0 || atNs <= before.atNs) return { ...(before.atNs === 0 ? latest : before), atNs };
+  const share = (atNs - before.atNs) / (latest.atNs - before.atNs);
+  const at = (from: number, to: number): number => from + Math.floor((to - from) * share);
+  return {
+    atNs,
+    energyUj: at(before.energyUj, latest.energyUj),
+    coveredNs: at(before.coveredNs, latest.coveredNs),
+  };
 }

@@ -45,7 +45,8 @@ export class Sampler {
     this.#native = new addon.NativeSampler({ ...checked, rateHz, meters });
     this.#ring = new RingReader(this.#native);
     this.#requestedHz = rateHz;
-    this.domains = domains.map((domain, index) => ({ index, ...domain }));
+    const paceOf = new Map<string, number>(meters.map((meter) => [meter.maker, meter.rateHz]));
+    this.domains = domains.map((domain, index) => ({ index, rateHz: paceOf.get(domain.meter) ?? rateHz, ...domain }));
     this.reasons = reasons;
   }
 

@@ -72,6 +72,8 @@ export interface Domain {
   readonly name: string;
   readonly kind: DomainKind;
   readonly meter: MeterKind;
+  /** Reads per second that are asked of its meter. */
+  readonly rateHz: number;
   readonly quality: Quality;
   /** Index of the domain whose energy contains this one's: never add both. Null for a root, and for a witness. */
   readonly parent: number | null;

@@ -114,8 +114,26 @@ test('a tick carries both clocks, energy and CPU time of one instant', async () 
 test('a model says that it estimates, and has a gpu where one is declared', () => {
   const sampler = new Sampler({ meters: [{ ...IDLE_MODEL, gpuWatts: 40 }] });
   expect(sampler.domains).toEqual([
-    { index: 0, name: 'package', kind: 'package', meter: 'model', quality: 'estimated', parent: null, witnessOf: null },
-    { index: 1, name: 'gpu', kind: 'gpu', meter: 'model', quality: 'estimated', parent: null, witnessOf: null },
+    {
+      index: 0,
+      rateHz: 10,
+      name: 'package',
+      kind: 'package',
+      meter: 'model',
+      quality: 'estimated',
+      parent: null,
+      witnessOf: null,
+    },
+    {
+      index: 1,
+      rateHz: 10,
+      name: 'gpu',
+      kind: 'gpu',
+      meter: 'model',
+      quality: 'estimated',
+      parent: null,
+      witnessOf: null,
+    },
   ]);
 });
 
