@@ -72,19 +72,26 @@ class RealHardware final : public Hardware {
       const int64_t left_ms = (until_ns - monotonic_ns()) / kNsPerMs;
       pollfd waiting{descriptor, POLLIN, 0};
       const int ready = ::poll(&waiting, 1, static_cast<int>(std::max<int64_t>(left_ms, 0)));
-      if (ready < 0 && errno != EINTR) return -errno;
+      if (ready < 0 && errno == EINTR) continue;
+      if (ready < 0) return -errno;
       if (ready == 0) return -ETIMEDOUT;
-      ipmi_system_interface_addr from{};
+      // An error that stands would end every wait at once.
+      if ((waiting.revents & POLLIN) == 0) return -EIO;
+      // Room for any kind of address: a message whose address does not fit goes back to the head of the queue for ever.
+      ipmi_addr from{};
       ipmi_recv received{};
       received.addr = reinterpret_cast<unsigned char*>(&from);
       received.addr_len = sizeof from;
       received.msg.data = answer.data();
       received.msg.data_len = static_cast<unsigned short>(std::min<size_t>(answer.size(), UINT16_MAX));
-      if (ready < 0) continue;
-      if (::ioctl(descriptor, IPMICTL_RECEIVE_MSG_TRUNC, &received) < 0 && errno != EMSGSIZE) return -errno;
-      // The answer to a request that was given up earlier.
+      // EMSGSIZE: the answer was cut to what fits, and is taken off the queue all the same.
+      if (::ioctl(descriptor, IPMICTL_RECEIVE_MSG_TRUNC, &received) < 0 && errno != EMSGSIZE) {
+        if (errno == EINTR || errno == EAGAIN) continue;
+        return -errno;
+      }
+      // An event, or the answer to a request that was given up earlier: taken off the queue too.
       if (received.msgid != message.msgid || received.recv_type != IPMI_RESPONSE_RECV_TYPE) continue;
-      return received.msg.data_len;
+      return std::min<int64_t>(received.msg.data_len, static_cast<int64_t>(answer.size()));
     }
   }
 
