@@ -91,7 +91,7 @@ MeterProbe make_amd_energy(const MeterContext& context);
 MeterProbe make_nvml(const MeterContext& context);
 // Cray. Its folder is <sysfs>/cray/pm_counters.
 MeterProbe make_pm_counters(const MeterContext& context);
-// DCMI power readings of the management controller. Setting `device`, default /dev/ipmi0.
+// DCMI power readings of the management controller. Settings `device`, default /dev/ipmi0, and `maxHoldMs`.
 MeterProbe make_ipmi(const MeterContext& context);
 // A meter outside this process whose readings come through report(): redfish, wattmeter.
 MeterProbe make_reported(const MeterContext& context);
