@@ -21,13 +21,24 @@ constexpr uint32_t kStop = 1;
 // enough that a daemon drains within its 5 s.
 constexpr int64_t kPatienceNs = 2 * kNsPerSecond;
 
+// What a mailbox carries. A reading that says that the counter began anew may be overwritten before it is fetched, so
+// each one after it tells how often that happened.
+struct Parcel {
+  Reading reading;
+  uint64_t restarts = 0;
+};
+
 }  // namespace
 
 // What the thread works on. Shared with it, so that a thread that had to be left behind finds it for as long as it
 // runs.
 struct Courier::Shared {
   Shared(std::unique_ptr<Meter> polled, int64_t period)
-      : meter(std::move(polled)), period_ns(period), taken(meter->domains().size()), latest(taken.size()) {
+      : meter(std::move(polled)),
+        period_ns(period),
+        taken(meter->domains().size()),
+        sent(taken.size()),
+        latest(taken.size()) {
     for (size_t i = 0; i < taken.size(); i++) mailboxes.emplace_back();
   }
 
@@ -50,11 +61,31 @@ struct Courier::Shared {
       meter->poll({now_ns, realtime_ns(), false, false, {}}, taken);
       for (size_t i = 0; i < taken.size(); i++) {
         if (taken[i].status == Reading::Status::kFailed) taken[i].at_ns = now_ns;
-        mailboxes[i].put(taken[i]);
+        send(i);
       }
       // A meter that is slower than its period is polled again at once, but never twice for one deadline.
       deadline_ns += ((now_ns - deadline_ns) / period_ns + 1) * period_ns;
     }
+  }
+
+  void send(size_t domain) noexcept {
+    Parcel& parcel = sent[domain];
+    const Reading& reading = taken[domain];
+    const bool repeated = reading.at_ns == parcel.reading.at_ns && parcel.reading.status == reading.status;
+    if (reading.status == Reading::Status::kRestarted && !repeated) parcel.restarts++;
+    parcel.reading = reading;
+    mailboxes[domain].put(parcel);
+  }
+
+  void fetch(size_t domain) noexcept {
+    Parcel parcel;
+    if (!mailboxes[domain].get(parcel)) return;
+    Parcel& last = latest[domain];
+    // The reading that said so was overwritten: the first good one after it says so instead.
+    const bool missed = parcel.restarts != last.restarts && parcel.reading.status == Reading::Status::kGood;
+    if (parcel.reading.status == Reading::Status::kFailed) parcel.restarts = last.restarts;
+    if (missed) parcel.reading.status = Reading::Status::kRestarted;
+    last = parcel;
   }
 
   const std::unique_ptr<Meter> meter;
@@ -62,9 +93,10 @@ struct Courier::Shared {
   Wakeup wakeup;
   // The courier thread's.
   std::vector<Reading> taken;
-  std::deque<Mailbox<Reading>> mailboxes;
+  std::vector<Parcel> sent;
+  std::deque<Mailbox<Parcel>> mailboxes;
   // The sampling thread's.
-  std::vector<Reading> latest;
+  std::vector<Parcel> latest;
 };
 
 Courier::Courier(std::unique_ptr<Meter> meter, int64_t period_ns)
@@ -99,8 +131,8 @@ std::vector<GpuStatus> Courier::gpus() const { return shared_->meter->gpus(); }
 
 void Courier::poll(const Tick&, std::span<Reading> out) noexcept {
   for (size_t i = 0; i < out.size(); i++) {
-    shared_->mailboxes[i].get(shared_->latest[i]);
-    out[i] = shared_->latest[i];
+    shared_->fetch(i);
+    out[i] = shared_->latest[i].reading;
   }
 }
 

@@ -17,6 +17,7 @@ class Slow final : public Meter {
     std::atomic<int> polls{0};
     std::atomic<bool> hang{false};
     std::atomic<bool> fail{false};
+    std::atomic<bool> restart{false};
     std::atomic<bool> ended{false};
   };
 
@@ -33,7 +34,8 @@ class Slow final : public Meter {
       // Energy and time say the same, so that a torn reading would show.
       out[0] = {Reading::Status::kGood, static_cast<uint64_t>(tick.mono_ns), tick.mono_ns};
     }
-    out[1] = {Reading::Status::kGood, polls, tick.mono_ns};
+    const bool restarted = controls_->restart.exchange(false);
+    out[1] = {restarted ? Reading::Status::kRestarted : Reading::Status::kGood, polls, tick.mono_ns};
   }
   void reset() noexcept override {}
   bool may_block() const noexcept override { return true; }
@@ -105,6 +107,21 @@ TEST(thread_courier_gives_each_failure_a_time_so_that_it_counts_once) {
   const Reading failed = fixture.poll()[0];
   CHECK(failed.status == Reading::Status::kFailed);
   CHECK(failed.at_ns > 0);
+}
+
+TEST(thread_courier_says_that_a_counter_began_anew_although_that_reading_was_overwritten) {
+  Fixture fixture;
+  fixture.courier->start();
+  fixture.until_polled(2);
+  CHECK(fixture.poll()[1].status == Reading::Status::kGood);
+  fixture.controls->restart = true;
+  fixture.until([&] { return !fixture.controls->restart; });
+  fixture.until_polled(3);
+  const Reading first = fixture.poll()[1];
+  CHECK(first.status == Reading::Status::kRestarted);
+  Reading next = first;
+  fixture.until([&] { return (next = fixture.poll()[1]).at_ns > first.at_ns; });
+  CHECK(next.status == Reading::Status::kGood);
 }
 
 TEST(thread_courier_leaves_a_hanging_meter_behind_and_frees_it_when_it_returns) {
