@@ -148,6 +148,13 @@ std::string refusal(uint8_t completion_code) {
   return text;
 }
 
+// A controller that is busy, or slow to wake, answers later: that is no reason to do without it until the next start.
+bool passing(const Answer& answer, int64_t length) {
+  constexpr uint8_t kBusy = 0xC0;
+  constexpr uint8_t kTimedOut = 0xC3;
+  return length == -ETIMEDOUT || (length > 0 && (answer[0] == kBusy || answer[0] == kTimedOut));
+}
+
 std::string why_no_power(const Answer& answer, int64_t length) {
   if (length == -ETIMEDOUT) return "The controller did not answer within " + std::to_string(kAskMs) + " ms.";
   if (length < 0) return std::string("The driver failed: ") + std::strerror(static_cast<int>(-length)) + ".";
@@ -177,6 +184,8 @@ MeterProbe make_ipmi(const MeterContext& context) {
   Answer answer;
   const int64_t length = ask(hardware, descriptor, answer);
   const auto power = power_of(answer, length);
+  if (!power && passing(answer, length))
+    return {Outcome::kAvailable, device, std::move(meter), {why_no_power(answer, length)}};
   if (!power) return {Outcome::kUnreadable, device, nullptr, {why_no_power(answer, length)}};
   if (!plausible(*power))
     return {Outcome::kUnreadable,

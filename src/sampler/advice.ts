@@ -62,7 +62,7 @@ export function advise(kind: MeterKind, { outcome, path, notes }: NativeProbe): 
     };
   }
   const { missing, obtain, permit } = ADVICE[kind];
-  const noted = notes.length === 0 ? '' : ` (${notes.join('; ')})`;
+  const noted = notes.map((note) => `: ${note.replace(/\.$/, '')}`).join('');
   switch (outcome) {
     case 'absent':
       return { reason: `there is no ${missing} in ${path}${noted}`, remedy: obtain };
