@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::array kMeters = {
     std::pair<std::string_view, MeterMaker>{"rapl-powercap", make_rapl_powercap},
+    std::pair<std::string_view, MeterMaker>{"nvml", make_nvml},
     std::pair<std::string_view, MeterMaker>{"pm-counters", make_pm_counters},
     std::pair<std::string_view, MeterMaker>{"ipmi", make_ipmi},
     std::pair<std::string_view, MeterMaker>{"reported", make_reported},
