@@ -3,6 +3,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include <algorithm>
 #include <deque>
 #include <utility>
 #include <vector>
@@ -16,6 +17,10 @@ namespace wattle {
 namespace {
 
 constexpr uint32_t kStop = 1;
+constexpr uint32_t kAsk = 2;
+
+// Events come in bursts, such as the starts of an array's jobs: polls for them are at least this far apart.
+constexpr int64_t kBetweenAsksNs = kNsPerSecond / 20;
 
 // How long stop() waits for a poll under way. Longer than a management controller usually takes to answer, and short
 // enough that a daemon drains within its 5 s.
@@ -52,19 +57,28 @@ struct Courier::Shared {
     prctl(PR_SET_NAME, "wattle-courier");
     meter->reset();
     int64_t deadline_ns = monotonic_ns();
-    while ((wakeup.requests() & kStop) == 0) {
+    int64_t polled_ns = deadline_ns - kBetweenAsksNs;
+    for (bool asked = false;;) {
+      const uint32_t requests = wakeup.requests();
+      if ((requests & kStop) != 0) return;
+      if ((requests & kAsk) != 0) {
+        wakeup.clear(kAsk);
+        asked = true;
+      }
       const int64_t now_ns = monotonic_ns();
-      if (now_ns < deadline_ns) {
-        wakeup.wait_until(deadline_ns);
+      const int64_t due_ns = asked ? std::min(deadline_ns, polled_ns + kBetweenAsksNs) : deadline_ns;
+      if (now_ns < due_ns) {
+        wakeup.wait_until(due_ns);
         continue;
       }
-      meter->poll({now_ns, realtime_ns(), false, false, {}}, taken);
+      polled_ns = now_ns;
+      meter->poll({now_ns, realtime_ns(), std::exchange(asked, false), false, {}}, taken);
       for (size_t i = 0; i < taken.size(); i++) {
         if (taken[i].status == Reading::Status::kFailed) taken[i].at_ns = now_ns;
         send(i);
       }
       // A meter that is slower than its period is polled again at once, but never twice for one deadline.
-      deadline_ns += ((now_ns - deadline_ns) / period_ns + 1) * period_ns;
+      if (now_ns >= deadline_ns) deadline_ns += ((now_ns - deadline_ns) / period_ns + 1) * period_ns;
     }
   }
 
@@ -134,6 +148,10 @@ void Courier::poll(const Tick&, std::span<Reading> out) noexcept {
     shared_->fetch(i);
     out[i] = shared_->latest[i].reading;
   }
+}
+
+void Courier::nudge() noexcept {
+  if (shared_->meter->wants_events()) shared_->wakeup.request(kAsk);
 }
 
 int64_t Courier::cpu_ns() const noexcept { return ended_cpu_ns_ + (running_ ? thread_cpu_ns(thread_) : 0); }

@@ -31,6 +31,9 @@ class Courier final : public Meter {
   void reset() noexcept override {}
   std::vector<GpuStatus> gpus() const override;
 
+  // Asks for a poll now, where the meter wants to know of events. From any thread; returns at once.
+  void nudge() noexcept;
+
   // CPU time of the thread, and of its former runs.
   int64_t cpu_ns() const noexcept;
 

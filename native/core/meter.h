@@ -84,6 +84,9 @@ class Meter {
   virtual void reset() noexcept = 0;
   // True for a meter whose poll may take long, lock or allocate: it is polled by a Courier.
   virtual bool may_block() const noexcept { return false; }
+  // True for a meter with a thread of its own that has something newer to tell at a job event than at its last regular
+  // poll: a forced tick asks it at once, with tick.forced.
+  virtual bool wants_events() const noexcept { return false; }
   // Takes a value for one of the domains, from any one thread. False for a meter that reads its values itself.
   virtual bool report(size_t /*domain*/, const Report& /*report*/) noexcept { return false; }
   // The GPUs that the meter reads, from any thread.

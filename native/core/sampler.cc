@@ -117,6 +117,7 @@ void Sampler::tick(const Instant& now, bool forced, int64_t period_ns) noexcept 
     // What a courier brings is looked at in every tick: that costs no system call.
     if (forced || lane.courier != nullptr || take_due(lane.due_ns, lane.period_ns, tick.mono_ns, period_ns))
       poll(lane, tick);
+    if (forced && lane.courier != nullptr) lane.courier->nudge();
   }
   ring_->write(tick, totals_);
 }

@@ -37,10 +37,18 @@ constexpr int64_t kMaxGapNs = 300 * kNsPerSecond;
 // For how long a power reading may stand for what follows.
 constexpr int64_t kMaxHoldNs = 3 * kNsPerSecond;
 
+// The driver fetches the energy counter from the GPU while the caller's processor spins: 3 to 6 ms on an H200 with
+// driver 580, where the power fields take microseconds. So counters are read as often as fits into this share of one
+// processor, and at job events; where the call is cheap that is at every poll.
+constexpr int64_t kCounterCostOneIn = 100;
+constexpr int64_t kLongestCounterPauseNs = 10 * kNsPerSecond;
+
 // How often a lost GPU is looked for, and a lost driver opened anew.
 constexpr int64_t kRetryNs = 5 * kNsPerSecond;
 constexpr int64_t kStatusNs = kNsPerSecond;
 constexpr int64_t kInstancesNs = 10 * kNsPerSecond;
+
+int64_t own_cpu_ns() noexcept { return read_clock_ns(CLOCK_THREAD_CPUTIME_ID); }
 
 enum Quantity : size_t { kEnergy, kInstant, kAverage, kUsage, kQuantities };
 
@@ -57,6 +65,8 @@ struct Gpu {
   Handle handle = nullptr;
   bool lost = false;
   int64_t retry_at_ns = 0;
+  // Its counter was not read since it came back.
+  bool found_anew = false;
   // Which quantities its domains are made of.
   std::array<bool, kQuantities> used{};
   std::array<Measured, kQuantities> measured{};
@@ -76,11 +86,11 @@ struct Channel {
 
 class Nvml final : public Meter {
  public:
-  Nvml(std::unique_ptr<NvmlLibrary> library, const nvml::Api& api, Clock clock, std::vector<Gpu> gpus,
+  Nvml(std::unique_ptr<NvmlLibrary> library, const nvml::Api& api, NvmlClocks clocks, std::vector<Gpu> gpus,
        std::vector<DomainInfo> domains, std::vector<Channel> channels)
       : library_(std::move(library)),
         api_(api),
-        clock_(clock),
+        clocks_(clocks),
         gpus_(std::move(gpus)),
         domains_(std::move(domains)),
         channels_(std::move(channels)) {
@@ -91,13 +101,19 @@ class Nvml final : public Meter {
 
   std::span<const DomainInfo> domains() const noexcept override { return domains_; }
   bool may_block() const noexcept override { return true; }
+  bool wants_events() const noexcept override { return true; }
 
   void poll(const Tick& tick, std::span<Reading> out) noexcept override {
     if (!connected_) reconnect(tick.mono_ns);
+    const bool with_counters = tick.forced || tick.mono_ns >= counters_due_ns_;
+    int64_t counters_cost_ns = 0;
     for (Gpu& gpu : gpus_) {
       if (connected_ && gpu.lost) find(gpu, tick.mono_ns);
+      if (connected_ && !gpu.lost && (with_counters || gpu.found_anew)) counters_cost_ns += read_counter(gpu);
       if (connected_ && !gpu.lost) measure(gpu);
     }
+    if (with_counters)
+      counters_due_ns_ = tick.mono_ns + std::min(counters_cost_ns * kCounterCostOneIn, kLongestCounterPauseNs);
     for (size_t i = 0; i < channels_.size(); i++) out[i] = reading(channels_[i]);
     // After the energy, so that its time is not held up.
     for (size_t i = 0; i < gpus_.size(); i++) refresh(i, tick.mono_ns);
@@ -106,7 +122,8 @@ class Nvml final : public Meter {
   // NVML stays open: opening it takes seconds where the driver had put the GPUs to sleep.
   void reset() noexcept override {
     for (Channel& channel : channels_) restart(channel);
-    const int64_t now_ns = clock_();
+    counters_due_ns_ = 0;
+    const int64_t now_ns = clocks_.monotonic();
     const auto count = static_cast<int64_t>(gpus_.size());
     // One after the other, so that no poll has to ask all of them.
     for (int64_t i = 0; i < count; i++) gpus_[static_cast<size_t>(i)].status_due_ns = now_ns + kStatusNs * i / count;
@@ -144,6 +161,7 @@ class Nvml final : public Meter {
     if (now_ns < gpu.retry_at_ns) return;
     gpu.retry_at_ns = now_ns + kRetryNs;
     gpu.lost = api_.handle_by_uuid(gpu.uuid.c_str(), &gpu.handle) != nvml::kSuccess;
+    gpu.found_anew = !gpu.lost;
     gpu.instances_due_ns = 0;
   }
 
@@ -170,9 +188,9 @@ class Nvml final : public Meter {
 
   template <typename Ask>
   auto timed(Ask ask) noexcept {
-    const int64_t before_ns = clock_();
+    const int64_t before_ns = clocks_.monotonic();
     const auto answer = ask();
-    const int64_t took_ns = clock_() - before_ns;
+    const int64_t took_ns = clocks_.monotonic() - before_ns;
     return Timed{answer, before_ns + took_ns / 2, took_ns > kSlowestCallNs};
   }
 
@@ -182,11 +200,17 @@ class Nvml final : public Meter {
     return {code_of(watts.code, slow), 0, watts.value, at_ns};
   }
 
+  // Returns the CPU time that it took. Until the next time the reading stands, with the time it was taken at.
+  int64_t read_counter(Gpu& gpu) noexcept {
+    gpu.found_anew = false;
+    if (!gpu.used[kEnergy]) return 0;
+    const int64_t before_ns = clocks_.cpu_time();
+    const auto [energy, at_ns, slow] = timed([&] { return nvml::energy_uj(api_, gpu.handle); });
+    gpu.measured[kEnergy] = {code_of(energy.code, slow), energy.value, 0, at_ns};
+    return clocks_.cpu_time() - before_ns;
+  }
+
   void measure(Gpu& gpu) noexcept {
-    if (gpu.used[kEnergy]) {
-      const auto [energy, at_ns, slow] = timed([&] { return nvml::energy_uj(api_, gpu.handle); });
-      gpu.measured[kEnergy] = {code_of(energy.code, slow), energy.value, 0, at_ns};
-    }
     if (gpu.used[kInstant] || gpu.used[kAverage]) {
       const auto [powers, at_ns, slow] = timed([&] { return nvml::powers(api_, gpu.handle); });
       gpu.measured[kInstant] = measured(powers.instant, at_ns, slow);
@@ -235,7 +259,7 @@ class Nvml final : public Meter {
   void read(Gpu& gpu) noexcept {
     GpuStatus& status = gpu.status;
     nvml::read_status(api_, gpu.handle, status);
-    const int64_t now_ns = clock_();
+    const int64_t now_ns = clocks_.monotonic();
     if (now_ns >= gpu.instances_due_ns) {
       gpu.instances_due_ns = now_ns + kInstancesNs;
       nvml::read_instances(api_, gpu.handle, status);
@@ -252,9 +276,10 @@ class Nvml final : public Meter {
 
   const std::unique_ptr<NvmlLibrary> library_;
   nvml::Api api_;
-  const Clock clock_;
+  const NvmlClocks clocks_;
   bool connected_ = true;
   int64_t reconnect_at_ns_ = 0;
+  int64_t counters_due_ns_ = 0;
   std::vector<Gpu> gpus_;
   std::vector<DomainInfo> domains_;
   // One for each domain.
@@ -325,7 +350,7 @@ void add_domains(const nvml::Api& api, const MeterContext& context, Gpu gpu, Fou
   found.gpus.push_back(std::move(gpu));
 }
 
-void add_gpu(const nvml::Api& api, const MeterContext& context, uint32_t index, Clock clock, Found& found) {
+void add_gpu(const nvml::Api& api, const MeterContext& context, uint32_t index, int64_t now_ns, Found& found) {
   Gpu gpu;
   int code = api.handle_by_index(index, &gpu.handle);
   if (code == nvml::kSuccess) {
@@ -346,7 +371,7 @@ void add_gpu(const nvml::Api& api, const MeterContext& context, uint32_t index, 
   gpu.status.bus_id = nvml::bus_id(api, gpu.handle);
   nvml::read_status(api, gpu.handle, gpu.status);
   nvml::read_instances(api, gpu.handle, gpu.status);
-  gpu.status.at_ns = clock();
+  gpu.status.at_ns = now_ns;
   gpu.instances_due_ns = gpu.status.at_ns + kInstancesNs;
   add_domains(api, context, std::move(gpu), found);
 }
@@ -375,7 +400,7 @@ MeterProbe not_initialised(int code, const std::string& path) {
 
 }  // namespace
 
-MeterProbe make_nvml_from(std::unique_ptr<NvmlLibrary> library, Clock clock, const MeterContext& context) {
+MeterProbe make_nvml_from(std::unique_ptr<NvmlLibrary> library, NvmlClocks clocks, const MeterContext& context) {
   nvml::Api api;
   const NvmlLibrary::State state = library->open(api);
   const std::string path = library->path();
@@ -387,7 +412,7 @@ MeterProbe make_nvml_from(std::unique_ptr<NvmlLibrary> library, Clock clock, con
   Found found;
   uint32_t count = 0;
   if (api.count(&count) != nvml::kSuccess) count = 0;
-  for (uint32_t i = 0; i < std::min(count, kMaxGpus); i++) add_gpu(api, context, i, clock, found);
+  for (uint32_t i = 0; i < std::min(count, kMaxGpus); i++) add_gpu(api, context, i, clocks.monotonic(), found);
 
   if (found.gpus.empty()) {
     api.shutdown();
@@ -396,14 +421,15 @@ MeterProbe make_nvml_from(std::unique_ptr<NvmlLibrary> library, Clock clock, con
                      found.forbidden ? "/dev/nvidia0" : path, nullptr, std::move(found.notes)};
     return probe;
   }
-  auto meter = std::make_unique<Nvml>(std::move(library), api, clock, std::move(found.gpus), std::move(found.domains),
+  auto meter = std::make_unique<Nvml>(std::move(library), api, clocks, std::move(found.gpus), std::move(found.domains),
                                       std::move(found.channels));
   return {Outcome::kAvailable, path, std::move(meter), std::move(found.notes)};
 }
 
 // NVML is process-wide and counts its users: it is opened here once, and closed with the meter.
 MeterProbe make_nvml(const MeterContext& context) {
-  return make_nvml_from(std::make_unique<DynamicNvml>(context.settings.text("library")), monotonic_ns, context);
+  return make_nvml_from(std::make_unique<DynamicNvml>(context.settings.text("library")), {monotonic_ns, own_cpu_ns},
+                        context);
 }
 
 }  // namespace wattle

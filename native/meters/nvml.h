@@ -9,9 +9,12 @@
 
 namespace wattle {
 
-// CLOCK_MONOTONIC in ns.
-using Clock = int64_t (*)() noexcept;
+// The calling thread's clocks, in ns.
+struct NvmlClocks {
+  int64_t (*monotonic)() noexcept;
+  int64_t (*cpu_time)() noexcept;
+};
 
-MeterProbe make_nvml_from(std::unique_ptr<NvmlLibrary> library, Clock clock, const MeterContext& context);
+MeterProbe make_nvml_from(std::unique_ptr<NvmlLibrary> library, NvmlClocks clocks, const MeterContext& context);
 
 }  // namespace wattle

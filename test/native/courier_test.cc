@@ -19,6 +19,7 @@ class Slow final : public Meter {
     std::atomic<bool> fail{false};
     std::atomic<bool> restart{false};
     std::atomic<bool> ended{false};
+    std::atomic<int> asked{0};
   };
 
   explicit Slow(std::shared_ptr<Controls> controls) : controls_(std::move(controls)) {}
@@ -27,6 +28,7 @@ class Slow final : public Meter {
   std::span<const DomainInfo> domains() const noexcept override { return domains_; }
   void poll(const Tick& tick, std::span<Reading> out) noexcept override {
     while (controls_->hang) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (tick.forced) controls_->asked++;
     const auto polls = static_cast<uint64_t>(++controls_->polls);
     if (controls_->fail) {
       out[0] = {};
@@ -39,6 +41,7 @@ class Slow final : public Meter {
   }
   void reset() noexcept override {}
   bool may_block() const noexcept override { return true; }
+  bool wants_events() const noexcept override { return true; }
 
  private:
   const std::vector<DomainInfo> domains_{2};
@@ -97,6 +100,20 @@ TEST(thread_courier_shows_a_hanging_meter_as_a_reading_that_grows_old) {
   CHECK_EQUAL(fixture.poll()[1].at_ns, at_ns);
   fixture.controls->hang = false;
   fixture.until([&] { return fixture.poll()[1].at_ns > at_ns; });
+}
+
+TEST(thread_courier_asks_at_once_when_nudged_but_not_for_each_of_a_burst) {
+  Fixture fixture;
+  fixture.courier = std::make_unique<Courier>(std::make_unique<Slow>(fixture.controls), 3600 * kNsPerSecond);
+  fixture.courier->start();
+  fixture.until([&] { return fixture.controls->polls == 1; });
+  const int64_t before_ns = monotonic_ns();
+  for (int i = 0; i < 1000; i++) fixture.courier->nudge();
+  fixture.until([&] { return fixture.controls->asked >= 1; });
+  std::this_thread::sleep_for(std::chrono::milliseconds(120));
+  const int64_t passed_ms = (monotonic_ns() - before_ns) * 1000 / kNsPerSecond;
+  CHECK(fixture.controls->asked <= 1 + passed_ms / 50);
+  CHECK_EQUAL(fixture.controls->polls.load(), 1 + fixture.controls->asked.load());
 }
 
 TEST(thread_courier_gives_each_failure_a_time_so_that_it_counts_once) {

@@ -48,6 +48,9 @@ struct FakeGpu {
 // An emulated driver: what the functions below answer. Functions of C have no other way to their state.
 struct Driver {
   int64_t now_ns = 1000 * kNsPerSecond;
+  // What each energy read burns.
+  int64_t cpu_ns = 0;
+  int64_t energy_burns_ns = 0;
   // How long the next energy read takes.
   int64_t energy_takes_ns = 0;
   std::vector<FakeGpu> gpus;
@@ -129,6 +132,7 @@ Api fake_api() {
   api.total_energy = [](Handle handle, unsigned long long* out) {
     *out = gpu(handle).energy_mj;
     driver->now_ns += std::exchange(driver->energy_takes_ns, 0);
+    driver->cpu_ns += driver->energy_burns_ns;
     return called("energy", gpu(handle).energy_code);
   };
   api.power_usage = [](Handle handle, uint32_t* out) {
@@ -227,6 +231,7 @@ class FakeLibrary final : public NvmlLibrary {
 };
 
 int64_t fake_now() noexcept { return driver->now_ns; }
+int64_t fake_cpu() noexcept { return driver->cpu_ns; }
 
 // One emulated driver and the meter on it.
 class Bench {
@@ -243,7 +248,7 @@ class Bench {
   Bench& operator=(const Bench&) = delete;
 
   const MeterProbe& make(std::vector<std::string> only = {}) {
-    probe_ = make_nvml_from(std::make_unique<FakeLibrary>(), fake_now, {.only = std::move(only)});
+    probe_ = make_nvml_from(std::make_unique<FakeLibrary>(), {fake_now, fake_cpu}, {.only = std::move(only)});
     if (probe_.meter) probe_.meter->reset();
     return probe_;
   }
@@ -251,10 +256,10 @@ class Bench {
   Meter& meter() { return *probe_.meter; }
   MeterProbe& probe() { return probe_; }
 
-  std::vector<Reading> poll(int64_t after_ns = 100 * kMs) {
+  std::vector<Reading> poll(int64_t after_ns = 100 * kMs, bool forced = false) {
     driver->now_ns += after_ns;
     std::vector<Reading> readings(meter().domains().size());
-    meter().poll({.mono_ns = driver->now_ns}, readings);
+    meter().poll({.mono_ns = driver->now_ns, .forced = forced}, readings);
     return readings;
   }
 
@@ -305,6 +310,43 @@ TEST(nvml_reads_the_counter_and_integrates_both_powers) {
   CHECK_EQUAL(readings[0].at_ns, driver->now_ns);
   CHECK_EQUAL(readings[1].energy_uj, 20'000'000u);  // from 100 W to 300 W in 0.1 s
   CHECK_EQUAL(readings[2].energy_uj, 10'000'000u);
+}
+
+TEST(nvml_reads_a_dear_counter_seldom_and_at_events) {
+  Bench bench({hopper("GPU-aaaa"), hopper("GPU-bbbb")});
+  bench.make();
+  driver->energy_burns_ns = 3 * kMs;
+  const auto reads = [&] { return driver->calls["energy"]; };
+  const int before = reads();
+  // Two counters of 3 ms in a hundredth of a processor: once in 0.6 s.
+  int64_t last_ns = 0;
+  for (int i = 0; i < 60; i++) {
+    const auto readings = bench.poll();
+    CHECK(readings[0].at_ns >= last_ns && readings[0].at_ns > driver->now_ns - 600 * kMs);
+    last_ns = readings[0].at_ns;
+    // The powers are cheap.
+    CHECK_EQUAL(readings[1].at_ns, driver->now_ns);
+  }
+  CHECK_EQUAL(reads() - before, 20);
+  const auto at_event = bench.poll(10 * kMs, true);
+  CHECK_EQUAL(reads() - before, 22);
+  CHECK_EQUAL(at_event[0].at_ns, driver->now_ns);
+  CHECK(at_event[0].status == Status::kGood);
+
+  // However dear, every ten seconds.
+  driver->energy_burns_ns = kNsPerSecond;
+  bench.poll(kNsPerSecond);
+  const int then = reads();
+  bench.poll(9 * kNsPerSecond);
+  CHECK_EQUAL(reads(), then);
+  bench.poll(kNsPerSecond);
+  CHECK_EQUAL(reads(), then + 2);
+
+  driver->energy_burns_ns = 10'000;
+  bench.poll(11 * kNsPerSecond);
+  const int cheap = reads();
+  for (int i = 0; i < 10; i++) bench.poll();
+  CHECK_EQUAL(reads() - cheap, 20);
 }
 
 TEST(nvml_without_a_counter_integrates_power) {
