@@ -52,9 +52,10 @@ function configure(more = ''): void {
   writeFileSync(join(folder, 'wattle.toml'), text.join('\n'), { mode: 0o600 });
 }
 
-function start(): void {
-  const args = [program, 'agent', '--config', join(folder, 'wattle.toml')];
-  agent = spawn(process.execPath, args, {
+/** @param by a command that starts the agent, in place of this process */
+function start(...by: readonly string[]): void {
+  const [command, ...args] = [...by, process.execPath, program, 'agent', '--config', join(folder, 'wattle.toml')];
+  agent = spawn(command, args, {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, NODE_OPTIONS: '' },
   });
@@ -120,6 +121,21 @@ function packageJoules(passed: number): number {
       expect([field, ofEachThread(pid, field)]).toEqual([field, [TWO]]);
     for (const field of ['CapInh', 'CapAmb']) expect([field, ofEachThread(pid, field)]).toEqual([field, [NONE]]);
     expect(ofEachThread(pid, 'NoNewPrivs')).toEqual(['1']);
+  }, 120_000);
+
+  test('a user with these capabilities does as well as root', async () => {
+    // As systemd/wattle-agent-user.conf has it.
+    const capabilities = '+dac_read_search,+sys_ptrace,+setpcap';
+    const sets = ['--inh-caps', capabilities, '--ambient-caps', capabilities, '--bounding-set', `-all,${capabilities}`];
+    chownSync(folder, NOBODY, NOBODY);
+    chmodSync(join(hardware.root, 'class/powercap/intel-rapl:0/energy_uj'), 0o400);
+    start('setpriv', '--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups', ...sets);
+    await until(() => packageJoules(0) > 50);
+    const pid = agent.pid ?? 0;
+    expect(ofEachThread(pid, 'Uid')[0]).toMatch(/^65534\t65534/);
+    for (const field of ['CapPrm', 'CapEff', 'CapBnd'])
+      expect([field, ofEachThread(pid, field)]).toEqual([field, [TWO]]);
+    for (const field of ['CapInh', 'CapAmb']) expect([field, ofEachThread(pid, field)]).toEqual([field, [NONE]]);
   }, 120_000);
 
   test('a rate that needs precedence keeps the capability for it', async () => {
