@@ -5,18 +5,15 @@
 #include <cmath>
 #include <cstring>
 
+#include "addon/fail.h"
 #include "addon/options.h"
+#include "addon/privileges.h"
 #include "core/clock.h"
 #include "core/nudge_listener.h"
 #include "core/sampling_thread.h"
 
 namespace wattle {
 namespace {
-
-Napi::Value fail(Napi::Env env, const std::string& message) {
-  Napi::Error::New(env, message).ThrowAsJavaScriptException();
-  return env.Undefined();
-}
 
 Napi::Array describe(Napi::Env env, std::span<const DomainInfo> domains) {
   auto list = Napi::Array::New(env);
@@ -301,6 +298,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["NativeSampler"] = SamplerObject::define(env);
   exports["probeMeter"] = Napi::Function::New(env, probe_meter, "probeMeter");
   exports["monotonicNs"] = Napi::Function::New(env, monotonic_now, "monotonicNs");
+  exports["dropPrivileges"] = Napi::Function::New(env, drop_privileges, "dropPrivileges");
   return exports;
 }
 

@@ -30,8 +30,17 @@ async function nearestExisting(path: string): Promise<string> {
 async function writableFolder(what: string, path: string): Promise<Finding> {
   const at = await nearestExisting(path);
   try {
-    const { mode } = await lstat(at);
+    const { mode, uid } = await lstat(at);
     await access(at, constants.W_OK | constants.X_OK);
+    // Root may write it now, by a privilege that the agent gives up.
+    if (uid !== process.geteuid?.() && (mode & 0o022) === 0) {
+      return {
+        what,
+        state: 'fail',
+        found: `${at} may be written by its owner alone, user ${uid}, who is not the agent's`,
+        remedy: `chown ${process.geteuid?.() ?? 'root'} ${at}`,
+      };
+    }
     if (at === path && (mode & 0o002) !== 0) {
       return {
         what,

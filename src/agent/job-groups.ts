@@ -22,6 +22,8 @@ export class JobGroups {
   /** Ids of jobs that are over while something of them is still there: a group Slurm could not remove, a process. */
   readonly #over = new Set<number>();
   #scope: { readonly account: CpuAccount; path: string } | null = null;
+  /** Slots in use, so that a sampler that outlives this agent has all of them back. */
+  readonly #watched = new Set<number>();
   #first = true;
   #highest = -1;
   #pushedAtNs: number | null = null;
@@ -60,6 +62,7 @@ export class JobGroups {
       throw error;
     }
     account.sinceMonoNs = nowNs;
+    this.#watched.add(account.slot);
     this.#highest = Math.max(this.#highest, account.slot);
   }
 
@@ -156,14 +159,20 @@ export class JobGroups {
   }
 
   #detach(account: CpuAccount): void {
-    if (account.slot !== null) this.#sampler.unwatchCpu(account.slot);
+    if (account.slot !== null) this.#unwatch(account.slot);
     account.slot = null;
     account.readNs = 0;
+  }
+
+  #unwatch(slot: number): void {
+    this.#sampler.unwatchCpu(slot);
+    this.#watched.delete(slot);
   }
 
   close(): void {
     for (const watcher of this.#watchers.values()) watcher.close();
     this.#watchers.clear();
+    for (const slot of this.#watched) this.#unwatch(slot);
   }
 
   #follow(job: ActiveJob, group: JobGroup, nowNs: number): void {

@@ -3,6 +3,8 @@
  * It lays out the node's one domain tree, runs the sampling thread and reads its ring in place, without copying a sample.
  * Must never: attribute energy to anyone, know of jobs, or smooth over a gap.
  */
+export { dropPrivileges } from './privileges.js';
+export type { Capability } from './privileges.js';
 export { monotonicNs, offersOf, probeMeters } from './probe.js';
 export type { MeterProbe } from './probe.js';
 export { Sampler } from './sampler.js';

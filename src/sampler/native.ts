@@ -1,5 +1,6 @@
 /** What native/addon/addon.cc exports. */
 import type { DomainKind, Quality } from '../contract/index.js';
+import type { Capability } from './privileges.js';
 import type { GpuStatus, Urgency } from './types.js';
 
 export interface NativeDomain {
@@ -91,4 +92,6 @@ export interface NativeAddon {
   }) => NativeSampler;
   probeMeter(options: NativeMeterOptions): NativeProbe;
   monotonicNs(): number;
+  /** Throws where a thread still has more. */
+  dropPrivileges(keep: readonly Capability[]): Capability[];
 }

@@ -167,3 +167,15 @@ test('the CPU time of all jobs is read where Slurm makes the folder, also after 
   await look();
   expect([...slots.used.values()]).toContain(join(root, 'cpuacct/slurm/cpuacct.usage'));
 });
+
+test('every slot is given back at the end, for the agent that a reload puts in place', async () => {
+  const { groups, slots, make, look } = await node();
+  await make('uid_0/job_7/step_0');
+  await make('uid_0/job_7/step_1');
+  groups.attachScope(newAccount(null), 0);
+  groups.attach(newAccount(null), { format: 'pushed' }, 0);
+  await look();
+  expect(slots.used.size).toBeGreaterThan(2);
+  groups.close();
+  expect([...slots.used]).toEqual([]);
+});

@@ -2,11 +2,18 @@
 import { createServer, type Server } from 'node:http';
 import { Agent, type AgentOptions, COUNTED_KINDS, hostCpuSource, SlurmCgroups } from '../../agent/index.js';
 import type { Config, MeterName } from '../../config/index.js';
-import { messageOf } from '../../contract/index.js';
-import { type MeterOptions, monotonicNs, Sampler, type SamplerOptions } from '../../sampler/index.js';
+import { messageOf, WattleError } from '../../contract/index.js';
+import {
+  dropPrivileges,
+  type MeterOptions,
+  monotonicNs,
+  type Sampler,
+  type SamplerOptions,
+} from '../../sampler/index.js';
 import { Munge } from '../../slurm/index.js';
 import { agentMetrics } from './agent-metrics.js';
 import { daemonLog } from './log.js';
+import { neededBy, type OpenSampler, openSampler } from './open-sampler.js';
 
 /** The configured meters, best first; `model` only where its profile is declared. */
 export function meterOptions(config: Config): MeterOptions[] {
@@ -77,17 +84,22 @@ export function agentOptions(config: Config): AgentOptions {
   };
 }
 
-function build(config: Config): { agent: Agent; sampler: Sampler } {
+interface Running extends OpenSampler {
+  readonly agent: Agent;
+}
+
+/** @param running what a reload finds running: its sampler goes on where nothing changed for it */
+function build(config: Config, running?: Running): Running {
   // Domains that no owner gets, such as a package's cores, are not worth a read ten times a second.
-  const sampler = new Sampler({ ...samplerOptions(config), kinds: COUNTED_KINDS });
+  const opened = openSampler({ ...samplerOptions(config), kinds: COUNTED_KINDS }, running);
   const munge = new Munge({ socket: config.munge.socket });
   const agent = new Agent(agentOptions(config), {
-    sampler,
+    sampler: opened.sampler,
     monotonicNs,
     seal: (payload) => munge.seal(payload),
     log: daemonLog(config),
   });
-  return { agent, sampler };
+  return { ...opened, agent };
 }
 
 /** Serves /metrics and /healthz where the configuration asks for it. */
@@ -112,32 +124,37 @@ async function serveMetrics(config: Config, agent: () => Agent, sampler: () => S
 
 /**
  * Runs until SIGTERM or SIGINT, which drain within 5 s. SIGHUP reads the configuration again and starts over
- * with it; a configuration that does not load leaves the running one in place.
+ * with it; one that does not load, or asks for meters that cannot be opened any more, leaves the running one in place.
  */
 export async function runAgent(first: Config, reload: () => Config): Promise<void> {
   let config = first;
-  let { agent, sampler } = build(config);
+  let running = build(config);
+  // Everything that takes a privilege is open, and nothing runs yet.
+  const kept = dropPrivileges(neededBy(running.sampler));
+  daemonLog(config).info({ kept }, 'privileges given up');
   let changing: Promise<void> = Promise.resolve();
   const restart = async (): Promise<void> => {
-    let next: { agent: Agent; sampler: Sampler };
+    let next: Running;
     try {
-      config = reload();
-      next = build(config);
+      const loaded = reload();
+      next = build(loaded, running);
+      config = loaded;
     } catch (error) {
-      daemonLog(config).error({ why: messageOf(error) }, 'reload failed; the running configuration stays');
+      const remedy = error instanceof WattleError ? { remedy: error.remedy } : {};
+      daemonLog(config).error({ why: messageOf(error), ...remedy }, 'reload failed; the running configuration stays');
       return;
     }
-    await agent.stop();
-    ({ agent, sampler } = next);
-    await agent.start();
+    await running.agent.stop();
+    running = next;
+    await running.agent.start();
   };
   let server: Server | null = null;
   try {
-    await agent.start();
+    await running.agent.start();
     server = await serveMetrics(
       config,
-      () => agent,
-      () => sampler,
+      () => running.agent,
+      () => running.sampler,
     );
     await new Promise<void>((resolve, reject) => {
       process.on('SIGHUP', () => {
@@ -150,7 +167,7 @@ export async function runAgent(first: Config, reload: () => Config): Promise<voi
     await changing;
   } finally {
     // Also where something above failed: what runs on would keep the process alive, with nobody to end it.
-    await agent.stop();
+    await running.agent.stop();
     server?.close();
   }
 }

@@ -1,0 +1,42 @@
+/** The agent's meters take privileges to open, and the agent then gives these up: what follows from that. */
+import { isDeepStrictEqual } from 'node:util';
+import { WattleError } from '../../contract/index.js';
+import { type Capability, probeMeters, Sampler, type SamplerOptions } from '../../sampler/index.js';
+
+/** From this rate on the sampling thread asks the kernel for precedence, each time that it starts. */
+const URGENT_HZ = 100;
+
+export interface OpenSampler {
+  readonly options: SamplerOptions;
+  readonly sampler: Sampler;
+}
+
+/**
+ * Opens the meters. At a reload those that run stay open where nothing changed for them.
+ * Throws a WattleError: what Sampler throws, and `agent.meter-closed` where a meter that runs could not be opened again
+ * and the sampler would do without it.
+ */
+export function openSampler(options: SamplerOptions, running?: OpenSampler): OpenSampler {
+  if (running) {
+    if (isDeepStrictEqual(options, running.options)) return running;
+    const used = new Set(running.sampler.domains.map(({ meter }) => meter));
+    const closed = probeMeters(options).find(({ kind, available }) => used.has(kind) && !available);
+    if (closed) {
+      const why = closed.reason === undefined ? '' : `: ${closed.reason}`;
+      throw new WattleError(
+        'agent.meter-closed',
+        `The meter ${closed.kind} cannot be opened again without the privileges that the agent has given up${why}.`,
+        'Restart the agent to change its meters.',
+      );
+    }
+  }
+  return { options, sampler: new Sampler(options) };
+}
+
+/** Which capabilities are needed while the agent runs. */
+export function neededBy(sampler: Sampler): Capability[] {
+  // powercap's files, when they are opened again; and the environment of other users' processes, which tells their job
+  // where Slurm makes no control groups: it takes both.
+  const always: Capability[] = ['CAP_DAC_READ_SEARCH', 'CAP_SYS_PTRACE'];
+  return sampler.stats().requestedHz >= URGENT_HZ ? [...always, 'CAP_SYS_NICE'] : always;
+}
