@@ -4,20 +4,26 @@ import * as v from 'valibot';
 import { DEFAULT_CONTROLLER } from './address.js';
 import { DEFAULT_METERS, METER_NAMES, type MeterName } from './types.js';
 import {
+  bmcUrl,
+  column,
   cores,
   databaseUrl,
   duration,
+  flag,
   hostList,
   key,
+  linesFrom,
   list,
   listenAddress,
   meterRateHz,
+  multiplier,
   name,
   named,
   path,
   power,
   pue,
   rateHz,
+  separator,
   serviceAddress,
   size,
   table,
@@ -120,6 +126,59 @@ export const configSchema = table({
         ipmi: key(
           "The management controller's power reading.",
           optional(table({ device: key('The IPMI device.', optional(path(), '/dev/ipmi0')) }), {}),
+        ),
+        redfish: key(
+          "The node's BMC, asked over Redfish by the meter `redfish`; see docs/meters/redfish.md. Absent: not used.",
+          optional(
+            table({
+              url: key('Address of the BMC.', bmcUrl()),
+              credentials_file: key(
+                'File with `user:password`, or the two on two lines; its owner only may read it.',
+                path(),
+              ),
+              ca_file: key(
+                "Certificates of the authority that signed the BMC's. Absent: the system's.",
+                optional(path()),
+              ),
+              insecure: key(
+                'Takes any certificate, and plain HTTP: whoever is on the way can read the password.',
+                optional(flag(), false),
+              ),
+              chassis: key(
+                "Id of the node's chassis. Absent: `System.Embedded.1`, or the only one with a computer that shows its power.",
+                optional(name()),
+              ),
+              period: key('How often it is asked.', optional(duration({ min: '500ms', max: '1min' }), '2s')),
+              timeout: key('How long an answer may take.', optional(duration({ min: '500ms', max: '1min' }), '5s')),
+              max_watts: key('More is no power of this node, and is dropped.', optional(power(), 20_000)),
+            }),
+          ),
+        ),
+        wattmeter: key(
+          'A wattmeter that feeds this node, read by the meter `wattmeter`; see docs/meters/wattmeter.md. Absent: not used.',
+          optional(
+            table({
+              format: key('What its lines look like.', word(['omegawatt', 'omegawatt-tsv', 'csv'])),
+              from: key('Where its lines come from.', linesFrom()),
+              channels: key(
+                "What feeds this node, added up: sockets of an OmegaWatt box; columns of `csv`, by number from 1 or by the header's name.",
+                list(column(), 'a list of channels'),
+              ),
+              unit: key('What the columns of `csv` are.', optional(word(['watts', 'joules', 'kWh']), 'watts')),
+              multiplier: key('Times this, they are in that unit.', optional(multiplier(), 1)),
+              separator: key('Stands between the columns of `csv`.', optional(separator(), ',')),
+              time_column: key(
+                "Column of `csv` with the meter's own time. Absent: a line is of the moment in which it arrives.",
+                optional(column()),
+              ),
+              every: key(
+                'Readings are averaged over this time.',
+                optional(duration({ min: '10ms', max: '10s' }), '100ms'),
+              ),
+              poll: key('How often a document is fetched.', optional(duration({ min: '1s', max: '10min' }), '10s')),
+              max_watts: key('More is no power of this node, and is dropped.', optional(power(), 20_000)),
+            }),
+          ),
         ),
         model: key(
           'Declared power profile of a machine without counters; all that it produces is marked `estimated`. Absent: not used.',

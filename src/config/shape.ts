@@ -1,6 +1,6 @@
 /** From the file's keys (snake_case) to the names that the rooms use (camelCase, with units). */
 import type { ConfigFile } from './schema.js';
-import type { Config, ConfigSource, PlaceConfig } from './types.js';
+import type { Config, ConfigSource, PlaceConfig, RedfishConfig, WattmeterConfig } from './types.js';
 
 export function shape(file: ConfigFile, source: ConfigSource): Config {
   const { cluster, agent, sampler, ledger, database, controller, slurm, munge, carbon, log } = file;
@@ -27,6 +27,8 @@ export function shape(file: ConfigFile, source: ConfigSource): Config {
       rates: sampler.rates,
       ...present('nvmlLibrary', sampler.nvml.library),
       ipmiDevice: sampler.ipmi.device,
+      ...present('redfish', sampler.redfish && redfish(sampler.redfish)),
+      ...present('wattmeter', sampler.wattmeter && wattmeter(sampler.wattmeter)),
       ...present(
         'model',
         sampler.model && {
@@ -59,6 +61,34 @@ export function shape(file: ConfigFile, source: ConfigSource): Config {
     },
     log: { level: log.level, format: log.format },
   });
+}
+
+function redfish(table: NonNullable<ConfigFile['sampler']['redfish']>): RedfishConfig {
+  return {
+    url: table.url,
+    credentialsFile: table.credentials_file,
+    ...present('caFile', table.ca_file),
+    insecure: table.insecure,
+    ...present('chassis', table.chassis),
+    periodMs: table.period,
+    timeoutMs: table.timeout,
+    maxWatts: table.max_watts,
+  };
+}
+
+function wattmeter(table: NonNullable<ConfigFile['sampler']['wattmeter']>): WattmeterConfig {
+  return {
+    format: table.format,
+    from: table.from,
+    channels: table.channels,
+    unit: table.unit,
+    multiplier: table.multiplier,
+    separator: table.separator,
+    ...present('timeColumn', table.time_column),
+    everyMs: table.every,
+    pollMs: table.poll,
+    maxWatts: table.max_watts,
+  };
 }
 
 function places(tables: ConfigFile['carbon']['partitions']): Record<string, PlaceConfig> {

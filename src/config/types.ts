@@ -44,6 +44,40 @@ export interface ModelConfig {
   readonly cpuTime: 'host' | 'slurm';
 }
 
+/** The node's BMC, asked over Redfish. */
+export interface RedfishConfig {
+  readonly url: string;
+  readonly credentialsFile: string;
+  readonly caFile?: string;
+  readonly insecure: boolean;
+  readonly chassis?: string;
+  readonly periodMs: DurationMs;
+  readonly timeoutMs: DurationMs;
+  readonly maxWatts: Watts;
+}
+
+/** A program that prints lines, a file or line that they are written to, a server that sends them, a document of them. */
+export type LinesFrom =
+  | { readonly command: readonly string[] }
+  | { readonly file: string }
+  | { readonly tcp: { readonly host: string; readonly port: number } }
+  | { readonly url: string };
+
+/** A wattmeter that feeds this node. */
+export interface WattmeterConfig {
+  readonly format: 'omegawatt' | 'omegawatt-tsv' | 'csv';
+  /** A command may hold a password: never log it, see `redact`. */
+  readonly from: LinesFrom;
+  readonly channels: readonly (number | string)[];
+  readonly unit: 'watts' | 'joules' | 'kWh';
+  readonly multiplier: number;
+  readonly separator: string;
+  readonly timeColumn?: number | string;
+  readonly everyMs: DurationMs;
+  readonly pollMs: DurationMs;
+  readonly maxWatts: Watts;
+}
+
 /** Grid area and power usage effectiveness of a partition or of some nodes; what is absent falls back. */
 export interface PlaceConfig {
   readonly zone?: string;
@@ -80,6 +114,10 @@ export interface Config {
     /** What dlopen takes. Absent: where the driver puts it. */
     readonly nvmlLibrary?: string;
     readonly ipmiDevice: string;
+    /** Absent: the meter redfish is not used. */
+    readonly redfish?: RedfishConfig;
+    /** Absent: the meter wattmeter is not used. */
+    readonly wattmeter?: WattmeterConfig;
     /** Absent: the model meter is not used. */
     readonly model?: ModelConfig;
   };

@@ -9,6 +9,7 @@ import * as v from 'valibot';
 import { durationMs, watts, type DurationMs, type Watts } from '../contract/index.js';
 import { readServiceAddress, readTcpAddress, readUnixAddress, type Address } from './address.js';
 import { readDuration, readSize, type QuantityReading } from './quantity.js';
+import type { LinesFrom } from './types.js';
 
 /** What the reference page says of a kind of value. */
 export interface ValueMetadata {
@@ -107,6 +108,9 @@ export const cores = () =>
 export const power = () =>
   number<Watts>({ accepts: 'a power in watts from 0 to 100000', example: '65' }, 0, 100_000, watts);
 
+export const multiplier = () =>
+  number({ accepts: 'a number from 1e-9 to 1e9', example: '0.001' }, 1e-9, 1e9, (value) => value);
+
 export const pue = () =>
   number({ accepts: 'a power usage effectiveness (PUE) from 1.0 to 10.0', example: '1.25' }, 1, 10, (value) => value);
 
@@ -152,6 +156,62 @@ export const databaseUrl = () =>
     (value) => /^postgres(ql)?:\/\//.test(value) && URL.canParse(value),
   );
 
+export const flag = () => v.pipe(v.boolean('true or false'), v.metadata({ accepts: 'true or false', example: 'true' }));
+
+/** `http://` or `https://`; a password in it would be shown. */
+function isHttpUrl(value: string): boolean {
+  return /^https?:\/\/[^\s@]+$/.test(value) && URL.canParse(value);
+}
+
+export const bmcUrl = () =>
+  matching(
+    { accepts: 'the address of a BMC: https://host or http://host, with no user in it', example: '"https://n1-bmc"' },
+    (value) => isHttpUrl(value) && /^\/?$/.test(new URL(value).pathname + new URL(value).search),
+  );
+
+const LINES_FROM =
+  'a program with its arguments as a list, the absolute path of a file, FIFO or serial line, "tcp://host:port", or the ' +
+  'URL of a document';
+
+/** Where a wattmeter's lines come from. */
+export const linesFrom = () =>
+  v.pipe(
+    v.custom<string | readonly string[]>(
+      (value) => typeof value === 'string' || (Array.isArray(value) && value.every((word) => typeof word === 'string')),
+      LINES_FROM,
+    ),
+    v.rawTransform<string | readonly string[], LinesFrom>(({ dataset, addIssue, NEVER }) => {
+      const from = readLinesFrom(dataset.value);
+      if (from !== undefined) return from;
+      addIssue({ expected: LINES_FROM, message: example('tcp://wattmeter:4000') });
+      return NEVER;
+    }),
+    v.metadata({ accepts: LINES_FROM, example: '["wattmetre-read", "--tty=/dev/ttyUSB0", "--nb=6"]' }),
+  );
+
+function readLinesFrom(value: string | readonly string[]): LinesFrom | undefined {
+  if (typeof value !== 'string') {
+    return (value[0] ?? '') === '' || value.some((word) => word.includes('\0')) ? undefined : { command: value };
+  }
+  if (value.startsWith('/') && !value.includes('\0')) return { file: value };
+  if (isHttpUrl(value)) return { url: value };
+  const tcp = value.startsWith('tcp://') ? readTcpAddress(value.slice('tcp://'.length)) : undefined;
+  return tcp === undefined ? undefined : { tcp: { host: tcp.host, port: tcp.port } };
+}
+
+/** A column by its name in the header or by its number from 1. */
+export const column = () => {
+  const accepts = 'a whole number from 1 to 1000, or a name in quotes';
+  const isColumn = (value: unknown): boolean =>
+    typeof value === 'number'
+      ? Number.isInteger(value) && value >= 1 && value <= 1000
+      : typeof value === 'string' && /^[\x20-\x7e]{1,255}$/.test(value);
+  return v.pipe(v.custom<number | string>(isColumn, accepts), v.metadata({ accepts, example: '1' }));
+};
+
+export const separator = () =>
+  matching({ accepts: 'one character', example: '";"' }, (value) => value.length === 1 && !/[\r\n\0]/.test(value));
+
 const address = <T extends Address>(accepts: string, shown: string, read: (text: string) => T | undefined) =>
   text({ accepts, example: quoted(shown) }, (written): Reading<T> => {
     const value = read(written);
@@ -184,7 +244,7 @@ export function word<const Words extends readonly [string, ...string[]]>(words: 
 }
 
 /** A list with at least one element. */
-export function list<Element extends v.GenericSchema<string, unknown>>(element: Element, accepts: string) {
+export function list<Element extends v.GenericSchema>(element: Element, accepts: string) {
   return v.pipe(
     v.array(element, accepts),
     v.rawTransform<v.InferOutput<Element>[], readonly v.InferOutput<Element>[]>(({ dataset, addIssue, NEVER }) => {

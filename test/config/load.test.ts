@@ -208,3 +208,73 @@ describe('the file', () => {
     expect(() => loadConfig({ path: join(folder, name) })).toThrow(folder);
   });
 });
+
+describe('meters outside the node', () => {
+  const meter = (lines: string): string => `${CLUSTER}[sampler.wattmeter]\n${lines}\n`;
+
+  test('a BMC', () => {
+    const text = `${CLUSTER}[sampler.redfish]\nurl = "https://n1-bmc"\ncredentials_file = "/etc/wattle/bmc"\nperiod = "5s"\n`;
+    expect(parseConfig(text, 'wattle.toml').sampler.redfish).toEqual({
+      url: 'https://n1-bmc',
+      credentialsFile: '/etc/wattle/bmc',
+      insecure: false,
+      periodMs: 5000,
+      timeoutMs: 5000,
+      maxWatts: 20_000,
+    });
+  });
+
+  test.each([
+    ['["wattmetre-read", "--nb=6"]', { command: ['wattmetre-read', '--nb=6'] }],
+    ['"/dev/ttyUSB0"', { file: '/dev/ttyUSB0' }],
+    ['"tcp://[::1]:4000"', { tcp: { host: '::1', port: 4000 } }],
+    ['"http://box/power.tsv"', { url: 'http://box/power.tsv' }],
+  ])('a wattmeter from %s', (written, from) => {
+    const config = parseConfig(
+      meter(`format = "omegawatt"\nfrom = ${written}\nchannels = [1, "#activepow5"]`),
+      'wattle.toml',
+    );
+    expect(config.sampler.wattmeter).toEqual({
+      format: 'omegawatt',
+      from,
+      channels: [1, '#activepow5'],
+      unit: 'watts',
+      multiplier: 1,
+      separator: ',',
+      everyMs: 100,
+      pollMs: 10_000,
+      maxWatts: 20_000,
+    });
+  });
+
+  test.each(['[]', '[""]', '"wattmetre-read"', '"tcp://meter"', '"http://user:pass@box"', '7'])(
+    'not from %s',
+    (written) => {
+      const problem = onlyProblem(meter(`format = "csv"\nfrom = ${written}\nchannels = [1]`));
+      expect(problem).toContain('sampler.wattmeter.from: expected a program');
+    },
+  );
+
+  test.each(['[]', '[0]', '[1.5]', '[true]', '1'])('not of channels %s', (written) => {
+    const problem = onlyProblem(meter(`format = "csv"\nfrom = "/dev/ttyS0"\nchannels = ${written}`));
+    expect(problem).toContain('sampler.wattmeter.channels');
+  });
+
+  test.each(['"n1-bmc"', '"https://root:calvin@n1-bmc"', '"https://n1-bmc/redfish/v1"', '"ftp://n1-bmc"'])(
+    'not %s',
+    (url) => {
+      const problem = onlyProblem(`${CLUSTER}[sampler.redfish]\nurl = ${url}\ncredentials_file = "/etc/wattle/bmc"\n`);
+      expect(problem).toContain('sampler.redfish.url: expected the address of a BMC');
+    },
+  );
+
+  test('a password in a command is not shown', () => {
+    const from =
+      '["mosquitto_sub", "-u", "n1", "-P", "hidden1", "--pw=hidden2", "--token", "hidden3", "-t", "rack/n1"]';
+    const shown = JSON.stringify(
+      redact(parseConfig(meter(`format = "csv"\nfrom = ${from}\nchannels = [1]`), 'wattle.toml')),
+    );
+    expect(shown).not.toContain('hidden');
+    expect(shown).toContain('"-P","***","--pw=***","--token","***","-t","rack/n1"');
+  });
+});
