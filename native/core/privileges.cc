@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <linux/capability.h>
+#include <linux/securebits.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -97,7 +98,11 @@ ThreadSets own_sets() noexcept {
 
 // In the calling thread. System calls only: it runs in a signal's handler. What fails is seen in the thread's status.
 void give_up_all_but(Capabilities keep) noexcept {
-  // First, as it takes CAP_SETPCAP itself. Beyond the last capability of this kernel the question is an error.
+  // A program that user 0 starts would get back all that the bounding set leaves; with this it gets nothing. Both are
+  // first, as they take CAP_SETPCAP themselves.
+  const int securebits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
+  if (securebits >= 0) prctl(PR_SET_SECUREBITS, securebits | SECBIT_NOROOT | SECBIT_NOROOT_LOCKED, 0, 0, 0);
+  // Beyond the last capability of this kernel the question is an error.
   for (unsigned number = 0; number < kBits; number++) {
     const int present = prctl(PR_CAPBSET_READ, number, 0, 0, 0);
     if (present < 0) break;

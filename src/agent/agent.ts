@@ -273,8 +273,7 @@ export class Agent {
     this.#watcher?.close();
     if (this.#timer) await this.#lastCycle(this.#timer);
     this.#groups.close();
-    this.#deps.sampler.stop();
-    await this.#shipper.stop(graceMs);
+    await Promise.all([this.#deps.sampler.stop(), this.#shipper.stop(graceMs)]);
     await this.#lock?.release();
     this.#lock = null;
   }

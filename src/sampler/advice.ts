@@ -14,7 +14,7 @@ interface Advice {
 const VIRTUAL = 'Virtual machines have no RAPL: declare a profile for the meter `model`.';
 const LOGS = 'Look at `dmesg` for what the driver says.';
 
-const ADVICE: Readonly<Record<Exclude<MeterKind, 'model'>, Advice>> = {
+const ADVICE: Readonly<Record<Exclude<MeterKind, 'model' | 'redfish' | 'wattmeter'>, Advice>> = {
   'rapl-perf': {
     missing: 'power event source',
     obtain: `Load the kernel module with \`modprobe rapl\` (x86 from Linux 5.8). ${VIRTUAL}`,
@@ -60,6 +60,9 @@ export function advise(kind: MeterKind, { outcome, path, notes }: NativeProbe): 
       reason: 'no power profile is declared',
       remedy: 'Set idle_watts and watts_per_core under [sampler.model].',
     };
+  }
+  if (kind === 'redfish' || kind === 'wattmeter') {
+    return { reason: 'it is not declared', remedy: `Declare it under [sampler.${kind}].` };
   }
   const { missing, obtain, permit } = ADVICE[kind];
   const noted = notes.map((note) => `: ${note.replace(/\.$/, '')}`).join('');

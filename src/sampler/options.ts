@@ -1,5 +1,6 @@
 import { WattleError } from '../contract/index.js';
 import type { NativeAddon, NativeMeterOptions } from './native.js';
+import { holdMs, MOST_WATTS, type SourceOptions } from './sources/index.js';
 import type { MeterKind, MeterOptions, SamplerOptions } from './types.js';
 
 const DEFAULTS = { rateHz: 10, ringSeconds: 60, cpuSlots: 512, sysfs: '/sys', procfs: '/proc' } as const;
@@ -27,6 +28,9 @@ const RATES: Readonly<Record<MeterKind, { readonly least: number; readonly most:
     nvml: { least: 1, most: 1000, default: 10 },
     'pm-counters': { least: 1, most: 100, default: 10 },
     ipmi: { least: 0.1, most: 10, default: 1 },
+    // How often the latest report is fetched, which costs nothing; the source has its own pace.
+    redfish: FAST,
+    wattmeter: FAST,
   };
 
 type NativeOptions = ConstructorParameters<NativeAddon['NativeSampler']>[0];
@@ -59,7 +63,13 @@ export function nativeMeter(
   const { least, most, default: usual } = RATES[meter.kind];
   const ownRate = meter.rateHz ?? Math.min(rateHz, usual ?? rateHz);
   expectBetween(`rateHz of ${meter.kind}`, ownRate, least, most);
-  return { maker: meter.kind, rateHz: ownRate, sysfs, procfs, only: [], settings: settingsOf(meter) };
+  const maker = isSource(meter) ? 'reported' : meter.kind;
+  return { maker, rateHz: ownRate, sysfs, procfs, only: [], settings: settingsOf(meter) };
+}
+
+/** Whether the meter is read in TypeScript, and only reported to the native side. */
+export function isSource(meter: MeterOptions): meter is Extract<MeterOptions, SourceOptions> {
+  return meter.kind === 'redfish' || meter.kind === 'wattmeter';
 }
 
 function settingsOf(meter: MeterOptions): NativeMeterOptions['settings'] {
@@ -74,6 +84,9 @@ function settingsOf(meter: MeterOptions): NativeMeterOptions['settings'] {
       return meter.library === undefined ? {} : { library: meter.library };
     case 'ipmi':
       return meter.device === undefined ? {} : { device: meter.device };
+    case 'redfish':
+    case 'wattmeter':
+      return { name: 'node', domainKind: 'node', maxWatts: meter.maxWatts ?? MOST_WATTS, maxHoldMs: holdMs(meter) };
     case 'model': {
       const { idleWatts, wattsPerCore, gpuWatts = 0, cpu, cpuAbsent = 'gap' } = meter;
       const plausible = [0, 1e6] as const;

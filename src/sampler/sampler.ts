@@ -1,11 +1,12 @@
 import { messageOf, WattleError } from '../contract/index.js';
 import { loadAddon } from './loader.js';
 import type { NativeAddon, NativeSampler } from './native.js';
-import { nativeOptions } from './options.js';
+import { isSource, nativeOptions } from './options.js';
 import { offersOf, probeMeters } from './probe.js';
 import { RingReader } from './ring.js';
+import { makeSource, paceHz, type Source } from './sources/index.js';
 import { buildTree } from './tree.js';
-import type { CpuSource, Domain, GpuStatus, SamplerOptions, SamplerStats, TickView } from './types.js';
+import type { CpuSource, Domain, GpuStatus, MeterKind, SamplerOptions, SamplerStats, TickView } from './types.js';
 
 /**
  * A thread that reads meters and CPU-time counters at a fixed rate into a ring, and at once on request.
@@ -18,6 +19,8 @@ export class Sampler {
   readonly #native: NativeSampler;
   readonly #ring: RingReader;
   readonly #requestedHz: number;
+  /** Meters that are read in TypeScript, with the domain that each reports. */
+  readonly #sources: readonly { readonly domain: Domain; readonly source: Source }[];
 
   /**
    * Opens the meters that win a domain; nothing is sampled before start(). What takes a privilege to open is opened
@@ -36,28 +39,53 @@ export class Sampler {
         'Run `wattle doctor` to see what each meter lacks, or declare a profile for the meter `model`.',
       );
     }
-    const meters = checked.meters.flatMap((meter) => {
-      const only = domains.filter((domain) => domain.meter === meter.maker).map(({ name }) => name);
-      return only.length === 0 ? [] : [{ ...meter, only }];
+    const used = options.meters.flatMap((meter, index) => {
+      const only = domains.filter((domain) => domain.meter === meter.kind).map(({ name }) => name);
+      const native = checked.meters[index];
+      return only.length === 0 || native === undefined ? [] : [{ meter, native: { ...native, only } }];
     });
     // A meter that is not read must not set the pace.
-    const rateHz = Math.max(options.rateHz ?? 0, ...meters.map((meter) => meter.rateHz));
-    this.#native = new addon.NativeSampler({ ...checked, rateHz, meters });
+    const rateHz = Math.max(options.rateHz ?? 0, ...used.map(({ native }) => native.rateHz));
+    this.#native = new addon.NativeSampler({ ...checked, rateHz, meters: used.map(({ native }) => native) });
     this.#ring = new RingReader(this.#native);
     this.#requestedHz = rateHz;
-    const paceOf = new Map<string, number>(meters.map((meter) => [meter.maker, meter.rateHz]));
-    this.domains = domains.map((domain, index) => ({ index, rateHz: paceOf.get(domain.meter) ?? rateHz, ...domain }));
+    const paceOf = (kind: MeterKind): number => {
+      const found = used.find(({ meter }) => meter.kind === kind);
+      if (found === undefined) return rateHz;
+      return isSource(found.meter) ? Math.min(paceHz(found.meter), found.native.rateHz) : found.native.rateHz;
+    };
+    this.domains = domains.map((domain, index) => ({ index, rateHz: paceOf(domain.meter), ...domain }));
     this.reasons = reasons;
+    this.#sources = used.flatMap(({ meter }) => {
+      const domain = this.domains.find((one) => one.meter === meter.kind);
+      return isSource(meter) && domain !== undefined ? [{ domain, source: makeSource(meter) }] : [];
+    });
   }
 
   /** Starts the thread; its first tick is taken at once. Does nothing while it runs. */
   start(): void {
     this.#native.start();
+    for (const { domain, source } of this.#sources) {
+      source.start(({ unit, value, monoNs }) => {
+        this.#native.report(domain.index, unit, value, monoNs);
+      });
+    }
   }
 
-  /** Ends the thread. What it has sampled can still be drained; the time until the next start() is a gap. */
-  stop(): void {
+  /**
+   * Ends the thread. What it has sampled can still be drained; the time until the next start() is a gap.
+   * Resolves when no meter outside the process is read any more either, at the latest after 2 s.
+   */
+  stop(): Promise<void> {
     this.#native.stop();
+    return Promise.all(this.#sources.map(({ source }) => source.stop())).then(() => undefined);
+  }
+
+  /** What is wrong at present with meters outside the process, one sentence each. */
+  problems(): { readonly meter: MeterKind; readonly problem: string }[] {
+    return this.#sources.flatMap(({ domain, source }) =>
+      source.problem === null ? [] : [{ meter: domain.meter, problem: source.problem }],
+    );
   }
 
   /** A tick as soon as possible, so that energy is known exactly at an event. Returns before it is taken. */

@@ -1,4 +1,5 @@
 import type { DomainKind, Quality } from '../contract/index.js';
+import type { RedfishOptions, WattmeterOptions } from './sources/index.js';
 
 /**
  * A cumulative CPU-time counter that is read in the same tick as the energy.
@@ -27,6 +28,8 @@ export type MeterOptions =
   | Meter<'pm-counters'>
   /** `device`: default /dev/ipmi0. */
   | (Meter<'ipmi'> & { readonly device?: string })
+  | (Meter<'redfish'> & RedfishOptions)
+  | (Meter<'wattmeter'> & WattmeterOptions)
   | (Meter<'model'> & {
       /** Power with no work to do, and what each busy core adds. */
       readonly idleWatts: number;

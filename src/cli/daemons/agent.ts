@@ -31,8 +31,9 @@ function meterOption(kind: MeterName, config: Config): MeterOptions[] {
     case 'ipmi':
       return [{ kind, device: sampler.ipmiDevice }];
     case 'redfish':
+      return sampler.redfish ? [{ kind, ...sampler.redfish }] : [];
     case 'wattmeter':
-      return [];
+      return sampler.wattmeter ? [{ kind, ...sampler.wattmeter }] : [];
     case 'model': {
       if (!sampler.model) return [];
       const { cpuTime, ...profile } = sampler.model;

@@ -30,3 +30,13 @@ export function holdMs(options: SourceOptions): number {
   if ('url' in from) return Math.max(SLOW_HOLD_MS, 3 * pollMs);
   return unit === 'kWh' || unit === 'joules' ? SLOW_HOLD_MS : Math.max(LIVE_HOLD_MS, 10 * everyMs);
 }
+
+/** How often the source has something new at best, per second. */
+export function paceHz(options: SourceOptions): number {
+  if (options.kind === 'redfish') return 1000 / (options.periodMs ?? 2000);
+  const { from, everyMs = 100, pollMs = 10_000 } = options;
+  return 1000 / ('url' in from ? pollMs : Math.max(1, everyMs));
+}
+
+/** More is no power of a node, and is dropped. */
+export const MOST_WATTS = 20_000;
