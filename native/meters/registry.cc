@@ -8,6 +8,7 @@ namespace wattle {
 namespace {
 
 constexpr std::array kMeters = {
+    std::pair<std::string_view, MeterMaker>{"rapl-perf", make_rapl_perf},
     std::pair<std::string_view, MeterMaker>{"rapl-powercap", make_rapl_powercap},
     std::pair<std::string_view, MeterMaker>{"nvml", make_nvml},
     std::pair<std::string_view, MeterMaker>{"pm-counters", make_pm_counters},
