@@ -22,8 +22,8 @@ class File {
 
   bool is_open() const noexcept { return fd_ >= 0; }
   void close() noexcept;
-  // The file's beginning, as much as fits; nothing on an error.
-  std::optional<std::string_view> read(std::span<char> buffer) const noexcept;
+  // What the file holds from a place on, as much as fits; nothing on an error.
+  std::optional<std::string_view> read(std::span<char> buffer, size_t from = 0) const noexcept;
 
  private:
   explicit File(int fd) noexcept : fd_(fd) {}
@@ -32,5 +32,8 @@ class File {
 
 // First line of a short file, without its end; nothing where it cannot be read.
 std::optional<std::string> read_line(const std::string& path);
+
+// All of a file; nothing where it cannot be read or is longer than `most` bytes.
+std::optional<std::string> read_text(const std::string& path, size_t most);
 
 }  // namespace wattle

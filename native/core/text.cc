@@ -30,6 +30,26 @@ std::optional<uint64_t> parse_number(std::string_view text) noexcept {
   return value;
 }
 
+std::optional<std::vector<int>> parse_cpu_list(std::string_view text) {
+  std::vector<int> cpus;
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  if (text.empty()) return cpus;
+  for (;;) {
+    const auto first = take_number(text);
+    auto last = first;
+    if (text.starts_with('-')) {
+      text.remove_prefix(1);
+      last = take_number(text);
+    }
+    if (!first || !last || *last < *first || *last > uint64_t{kMaxCpu}) return std::nullopt;
+    if (!cpus.empty() && *first <= static_cast<uint64_t>(cpus.back())) return std::nullopt;
+    for (uint64_t cpu = *first; cpu <= *last; cpu++) cpus.push_back(static_cast<int>(cpu));
+    if (text.empty()) return cpus;
+    if (!text.starts_with(',')) return std::nullopt;
+    text.remove_prefix(1);
+  }
+}
+
 std::optional<int64_t> parse_cpu_stat_ns(std::string_view text) noexcept {
   constexpr std::string_view key = "usage_usec ";
   while (!text.empty()) {

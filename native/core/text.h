@@ -4,11 +4,17 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace wattle {
 
 // A decimal number alone on its line, as sysfs and cpuacct.usage print it.
 std::optional<uint64_t> parse_number(std::string_view text) noexcept;
+
+// A list of CPUs as the kernel prints it, `0-3,8,10-11`: ascending. Nothing where it is not exactly that, or names a
+// CPU above kMaxCpu.
+inline constexpr int kMaxCpu = 16383;
+std::optional<std::vector<int>> parse_cpu_list(std::string_view text);
 
 // cgroup v2 cpu.stat: the `usage_usec` line, in nanoseconds.
 std::optional<int64_t> parse_cpu_stat_ns(std::string_view text) noexcept;

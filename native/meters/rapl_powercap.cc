@@ -2,7 +2,6 @@
 #include <dirent.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <optional>
@@ -10,24 +9,17 @@
 #include <utility>
 #include <vector>
 
-#include "core/clock.h"
+#include "core/counter_file.h"
 #include "core/file.h"
 #include "core/text.h"
 #include "meters/meters.h"
+#include "meters/rapl.h"
 
 namespace wattle {
 namespace {
 
-// A zone's file that has gone is looked for again this often.
-constexpr int64_t kReopenNs = kNsPerSecond;
-// The kernel's value is about 1 ms old at most; the rest is for a tick that is held up between clock and read.
-constexpr int64_t kUpdateNs = kNsPerSecond / 10;
-constexpr int64_t kFrozenAfterNs = kNsPerSecond;
 // More zones than any machine has: a bound on what a broken tree can make us open.
 constexpr size_t kMaxZones = 256;
-
-// The longest number, its end, and room to see that something else follows.
-constexpr size_t kNumberBytes = 32;
 
 // The tree of model-specific registers, and the one of memory-mapped registers that shows the same counters again.
 constexpr std::string_view kMsrTree = "intel-rapl:";
@@ -42,30 +34,9 @@ std::optional<DomainKind> kind_of(std::string_view zone_name) {
   return std::nullopt;
 }
 
-// No socket, memory or machine behind one counter draws more, with room for turbo peaks and for years to come.
-uint32_t max_watts(DomainKind kind) {
-  switch (kind) {
-    case DomainKind::kPsys:
-      return 10'000;
-    case DomainKind::kDram:
-      return 500;
-    default:
-      return 1'000;
-  }
-}
-
-// Cores and the uncore (a graphics unit) may sleep for hours; the others always draw something.
-bool may_rest(DomainKind kind) { return kind == DomainKind::kCore || kind == DomainKind::kUncore; }
-
-std::optional<uint64_t> read_number(const File& file) noexcept {
-  std::array<char, kNumberBytes> buffer;
-  const auto text = file.read(buffer);
-  return text ? parse_number(*text) : std::nullopt;
-}
-
 std::optional<uint64_t> read_number(const std::string& path) {
-  const File file = File::open(path.c_str());
-  return file.is_open() ? read_number(file) : std::nullopt;
+  const auto text = read_line(path);
+  return text ? parse_number(*text) : std::nullopt;
 }
 
 // `<tree>N` or `<tree>N:M`.
@@ -96,18 +67,12 @@ struct Zone {
   DomainInfo info;
 };
 
-struct Counter {
-  std::string path;
-  File file;
-  int64_t reopen_at_ns = 0;
-};
-
 class RaplPowercap final : public Meter {
  public:
   explicit RaplPowercap(std::vector<Zone> zones) {
     for (Zone& zone : zones) {
       domains_.push_back(std::move(zone.info));
-      counters_.push_back({std::move(zone.energy_path), {}, 0});
+      counters_.emplace_back(std::move(zone.energy_path));
     }
   }
 
@@ -115,35 +80,16 @@ class RaplPowercap final : public Meter {
 
   void poll(const Tick& tick, std::span<Reading> out) noexcept override {
     for (size_t i = 0; i < counters_.size(); i++) {
-      const auto energy_uj = read(counters_[i], tick.mono_ns);
+      const auto energy_uj = counters_[i].read(tick.mono_ns);
       out[i] = energy_uj ? Reading{Reading::Status::kGood, *energy_uj, tick.mono_ns} : Reading{};
     }
   }
 
-  void reset() noexcept override {
-    for (Counter& counter : counters_) {
-      counter.file.close();
-      counter.reopen_at_ns = 0;
-    }
-  }
+  void reset() noexcept override {}
 
  private:
-  static std::optional<uint64_t> read(Counter& counter, int64_t now_ns) noexcept {
-    if (!counter.file.is_open()) {
-      if (now_ns < counter.reopen_at_ns) return std::nullopt;
-      counter.reopen_at_ns = now_ns + kReopenNs;
-      counter.file = File::open(counter.path.c_str());
-      if (!counter.file.is_open()) return std::nullopt;
-    }
-    std::array<char, kNumberBytes> buffer;
-    const auto text = counter.file.read(buffer);
-    // After a driver's reload the old descriptor fails for ever.
-    if (!text || text->empty()) counter.file.close();
-    return text ? parse_number(*text) : std::nullopt;
-  }
-
   std::vector<DomainInfo> domains_;
-  std::vector<Counter> counters_;
+  std::vector<CounterFile> counters_;
 };
 
 std::vector<Zone> list_zones(const std::string& root) {
@@ -161,8 +107,7 @@ std::vector<Zone> list_zones(const std::string& root) {
     zone.info.kind = *kind;
     // The file shows the largest value, 2^32 - 1 units; the step from there to 0 is one unit more.
     const uint64_t range_uj = read_number(path + "/max_energy_range_uj").value_or(0);
-    zone.info.limits = {range_uj + range_uj / UINT32_MAX, max_watts(*kind), kUpdateNs,
-                        may_rest(*kind) ? 0 : kFrozenAfterNs, 0};
+    zone.info.limits = rapl_limits(*kind, range_uj + range_uj / UINT32_MAX);
     zones.push_back(std::move(zone));
   }
   closedir(directory);
@@ -198,10 +143,10 @@ MeterProbe make_rapl_powercap(const MeterContext& context) {
   MeterProbe worst{Outcome::kUnreadable, zones.front().energy_path, nullptr, {}};
   bool readable = false;
   for (const Zone& zone : zones) {
-    const File file = File::open(zone.energy_path.c_str());
-    const bool forbidden = !file.is_open() && (errno == EACCES || errno == EPERM);
+    CounterFile counter(zone.energy_path);
+    const bool forbidden = counter.error() == EACCES || counter.error() == EPERM;
     if (forbidden) worst = {Outcome::kForbidden, zone.energy_path, nullptr, {}};
-    readable = readable || (file.is_open() && read_number(file));
+    readable = readable || counter.read(0);
   }
   if (!readable) return worst;
   // A zone that cannot be read just now stays: its missing coverage tells, and it may come back.
