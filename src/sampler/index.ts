@@ -14,6 +14,7 @@ export type {
   CpuSource,
   Domain,
   GpuStatus,
+  Latest,
   MeterKind,
   MeterOptions,
   SamplerOptions,

@@ -5,7 +5,7 @@ import { nativeOptions } from './options.js';
 import { offersOf, probeMeters } from './probe.js';
 import { RingReader } from './ring.js';
 import { buildTree } from './tree.js';
-import type { CpuSource, Domain, GpuStatus, SamplerOptions, SamplerStats, TickView } from './types.js';
+import type { CpuSource, Domain, GpuStatus, Latest, SamplerOptions, SamplerStats, TickView } from './types.js';
 
 /**
  * A thread that reads meters and CPU-time counters at a fixed rate into a ring, and at once on request.
@@ -114,6 +114,11 @@ export class Sampler {
    */
   drain(visit: (tick: TickView) => void): number {
     return this.#ring.drain(visit);
+  }
+
+  /** What the newest tick knows, for whoever looks on beside the one that drains; null before the first tick. */
+  latest(): Latest | null {
+    return this.#ring.newest();
   }
 
   /** The GPUs that are sampled, and what they do besides drawing power. */
