@@ -16,6 +16,7 @@ export type {
   Domain,
   DomainHealth,
   DomainReading,
+  GpuInstance,
   GpuStatus,
   Latest,
   MeterKind,
