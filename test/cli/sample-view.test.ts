@@ -1,12 +1,13 @@
 /** What `wattle sample` reads, works out and shows, without a sampler. */
 import { describe, expect, test } from '@jest/globals';
+import { hertz, micro } from '../../src/cli/wattle/figures-text.js';
 import { CpuFollower, Followers, type DomainFigures } from '../../src/cli/wattle/sample/figures.js';
 import { readOptions, withOptions, type SampleArguments } from '../../src/cli/wattle/sample/options.js';
 import { ownFigures } from '../../src/cli/wattle/sample/own-figures.js';
 import { Screen } from '../../src/cli/wattle/sample/screen.js';
 import { fit, isUtf8, sparkline, styleOf, type Style } from '../../src/cli/wattle/sample/style.js';
 import { TickLines } from '../../src/cli/wattle/sample/tick-lines.js';
-import { hertz, liveFrame, micro, plainLine, summary, type SampleState } from '../../src/cli/wattle/sample/view.js';
+import { liveFrame, plainLine, summary, type SampleState } from '../../src/cli/wattle/sample/view.js';
 import { parseConfig } from '../../src/config/index.js';
 import type { Domain, DomainReading, GpuStatus, SamplerStats } from '../../src/sampler/index.js';
 

@@ -82,10 +82,11 @@ export async function wattle(args: readonly string[]): Promise<ExitCode> {
     .command(
       'doctor',
       'tell what this node can measure, with which meter, and what is missing',
-      (command) => command.options(CONFIG),
-      run(async ({ config }) => {
+      (command) =>
+        command.options({ ...CONFIG, json: { type: 'boolean', describe: 'the same as JSON, for programs' } }),
+      run(async ({ config, json }) => {
         const { doctor } = await import('./doctor.js');
-        return doctor({ config });
+        return doctor({ config, json: json === true });
       }),
     )
     .command(

@@ -4,6 +4,7 @@ import { printable } from '../../printable.js';
 import { energyScale, humanPower } from '../../scarbon/quantities.js';
 import { type Branch, branches } from '../domain-tree.js';
 import { gpuLines } from '../gpu-lines.js';
+import { ESTIMATED, GAPPED, hertz, micro, percent, power, signedPercent, table } from '../figures-text.js';
 import type { CpuFollower, DomainFigures } from './figures.js';
 import type { OwnFigures } from './own-figures.js';
 import { clip, coloured, fit, sparkline, type Style } from './style.js';
@@ -43,22 +44,6 @@ const MARKS_PER_SECOND = 2;
 const READABLE_NAME = 20;
 const TITLES = ['domain', 'now', 'mean', 'min', 'max'] as const;
 const ENDS = 'Ctrl-C ends';
-
-const ESTIMATED = '~';
-const GAPPED = '*';
-
-/** Power with its mark: `~` an estimate, `*` a mean over less than all of the time. */
-function power(watts: number | null, { quality }: Pick<Domain, 'quality'>, gapped = false): string {
-  if (watts === null) return '-';
-  return `${gapped ? GAPPED : ''}${quality === 'estimated' ? ESTIMATED : ''}${humanPower(watts)}`;
-}
-
-const percent = (share: number, decimals: number): string => `${(share * 100).toFixed(decimals)} %`;
-
-export function signedPercent(share: number): string {
-  const text = percent(Math.abs(share), 1);
-  return `${share < 0 && Number.parseFloat(text) > 0 ? '-' : '+'}${text}`;
-}
 
 interface Row {
   readonly label: string;
@@ -232,17 +217,6 @@ function energyTable({ domains, figures }: SampleState): string[] {
   return table([['domain', 'energy', 'mean', 'coverage', 'quality', 'meter'], ...lines], [1, 2, 3]);
 }
 
-/** Columns in `right` stand at the right. */
-export function table(rows: readonly (readonly string[])[], right: readonly number[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, at) => (right.includes(at) ? cell.padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0)))
-      .join('  ')
-      .trimEnd(),
-  );
-}
-
 function ownLines({ stats, own, rateChanges }: SampleState): [string, string][] {
   const { requestedHz, rateHz, achievedHz, ticks, forced, late, missed, lost, latenessUs } = stats;
   const { p50, p99, max } = latenessUs;
@@ -272,18 +246,6 @@ function ownLines({ stats, own, rateChanges }: SampleState): [string, string][] 
           ] as [string, string],
         ]),
   ];
-}
-
-/** `1000 Hz`, `9.98 Hz`. */
-export function hertz(rate: number): string {
-  const rounded = rate >= 99.95 ? Math.round(rate) : Number(rate.toPrecision(3));
-  return `${rounded} Hz`;
-}
-
-/** Microseconds, from a millisecond on in milliseconds. */
-export function micro(us: number): string {
-  if (us >= 999.5) return `${(us / 1000).toFixed(1)} ms`;
-  return `${us >= 10 ? Math.round(us) : Number(us.toPrecision(2))} us`;
 }
 
 /** `1:02:03` or `02:03`. */
