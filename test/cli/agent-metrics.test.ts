@@ -35,6 +35,7 @@ const domain = (index: number, over: Partial<Domain> = {}): Domain => ({
   name: 'package-0',
   kind: 'package',
   meter: 'rapl-perf',
+  rateHz: 10,
   quality: 'measured',
   parent: null,
   witnessOf: null,

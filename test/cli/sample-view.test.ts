@@ -18,6 +18,7 @@ const domain = (index: number, name: string, over: Partial<Domain> = {}): Domain
   name,
   kind: 'package',
   meter: 'rapl-perf',
+  rateHz: 10,
   quality: 'measured',
   parent: null,
   witnessOf: null,
@@ -349,7 +350,7 @@ describe('a frame', () => {
 
   test('tells what a GPU does', () => {
     const gpu: GpuStatus = {
-      uuid: 'GPU-1',
+      uuid: 'GPU-4f2c11aa-9315-4a6f-b5c6-51f0a36f9f10',
       busId: '',
       name: 'H100',
       lost: false,
@@ -375,7 +376,7 @@ describe('a frame', () => {
       processes: [],
     };
     const text = liveFrame(state({ gpus: [gpu] }), PLAIN).join('\n');
-    expect(text).toContain('GPU-1  H100: busy 50 %, 1.0 of 80.0 GiB, limit 700 W, MIG, 1 instances');
+    expect(text).toContain('gpu-4f2c11aa: busy 50 %, 1.0 of 80.0 GiB, limit 700 W, MIG instances: 1');
     expect(text).toContain('  MIG-1: 3 slices, busy share not told, 0.0 of 2.0 GiB');
     expect(liveFrame(state({ gpus: [{ ...gpu, lost: true }] }), PLAIN).join('\n')).toContain('LOST');
   });
@@ -400,7 +401,7 @@ test('the summary: energy, coverage, quality, and what sampling took', () => {
   });
   const text = lines.join('\n');
   expect(lines[0]).toBe('Sampled n1 for 12.0 s at 10000 Hz');
-  expect(text).toMatch(/^psys +\*1\.20 kJ +\*100 W +45\.6 % +measured +rapl-perf$/m);
+  expect(text).toMatch(/^psys +\*1\.20 kJ +\*100 W +45\.6 % +measured +rapl-perf, 10 Hz$/m);
   expect(text).toMatch(/^ {4}also rapl-powercap +1\.20 kJ +99\.5 W +100\.0 % +measured +-0\.5 %$/m);
   expect(text).toContain('(* less than all of the time was sampled)');
   expect(text).toContain('Job 7: 42.0 CPU seconds, 3.50 cores in use on the mean');

@@ -5,15 +5,20 @@ import { printable } from '../printable.js';
 const GIB = 1024 ** 3;
 
 /** The GPU, then its MIG instances, indented. */
-export function gpuLines(gpu: GpuStatus): string[] {
-  const { uuid, name, lost, busyRatio, memoryUsedBytes, memoryBytes, powerLimitWatts, mig, instances } = gpu;
-  const title = `${printable(uuid)}  ${printable(name)}`;
+export const gpuLines = (gpu: GpuStatus): string[] => lines(gpu, `${printable(gpu.uuid)}  ${printable(gpu.name)}`);
+
+/** The same for where there is little room, with the name that the GPU's domain has. */
+export const shortGpuLines = (gpu: GpuStatus): string[] =>
+  lines(gpu, printable(gpu.uuid.replace(/^GPU-(.{8}).*$/, 'gpu-$1')));
+
+function lines(gpu: GpuStatus, title: string): string[] {
+  const { lost, busyRatio, memoryUsedBytes, memoryBytes, powerLimitWatts, mig, instances } = gpu;
   if (lost) return [`${title}: LOST, it does not answer any more`];
   const facts = [
     busy(busyRatio),
     memory(memoryUsedBytes, memoryBytes),
     ...(powerLimitWatts > 0 ? [`limit ${Math.round(powerLimitWatts)} W`] : []),
-    ...(mig ? [`MIG, ${instances.length} instances`] : []),
+    ...(mig ? [`MIG instances: ${instances.length}`] : []),
   ];
   return [`${title}: ${facts.join(', ')}`, ...instances.map((instance) => `  ${instanceLine(instance)}`)];
 }

@@ -1,6 +1,6 @@
 /** What the domains' own watts say is wrong: silence, and second opinions that differ. Pure. */
 import type { Finding } from '../../../agent/index.js';
-import { disagreement, type Domain, type MeterKind, witnessName } from '../../../sampler/index.js';
+import { disagreement, type Domain, type GpuStatus, type MeterKind, witnessName } from '../../../sampler/index.js';
 import { humanPower } from '../../scarbon/quantities.js';
 import { signedPercent } from '../figures-text.js';
 import type { Look, SeenDomain } from './look.js';
@@ -25,12 +25,22 @@ export function opinionsOn({ domain, watts }: SeenDomain, { domains }: Look): Op
     }));
 }
 
-/** A warning for each domain without a reading, and for each pair that disagrees. */
+/** A warning for each domain without a reading, for each pair that disagrees, and for each GPU that is lost. */
 export function opinionFindings(look: Look): Finding[] {
-  return look.domains.flatMap((seen) => {
+  const ofDomains = look.domains.flatMap((seen) => {
     if (seen.watts === null) return [silent(seen, look.seconds)];
     return opinionsOn(seen, look).flatMap((opinion) => disagreeing(seen, opinion));
   });
+  return [...ofDomains, ...look.gpus.filter(({ lost }) => lost).map(lostGpu)];
+}
+
+function lostGpu({ uuid, name, busId }: GpuStatus): Finding {
+  return {
+    what: 'GPU lost',
+    state: 'warn',
+    found: `${uuid} (${name}, ${busId}) does not answer any more`,
+    remedy: 'look at `dmesg` for its Xid; drain the node and reset the GPU',
+  };
 }
 
 function silent({ domain, health }: SeenDomain, seconds: number): Finding {

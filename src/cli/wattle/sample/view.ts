@@ -3,7 +3,7 @@ import { disagreement, type Domain, type GpuStatus, type SamplerStats, witnessNa
 import { printable } from '../../printable.js';
 import { energyScale, humanPower } from '../../scarbon/quantities.js';
 import { type Branch, branches } from '../domain-tree.js';
-import { gpuLines } from '../gpu-lines.js';
+import { gpuLines, shortGpuLines } from '../gpu-lines.js';
 import { ESTIMATED, GAPPED, hertz, micro, percent, power, signedPercent, table } from '../figures-text.js';
 import type { CpuFollower, DomainFigures } from './figures.js';
 import type { OwnFigures } from './own-figures.js';
@@ -78,7 +78,7 @@ export function liveFrame(state: SampleState, style: Style): string[] {
     rows.map(({ label }) => label),
     style.columns,
   );
-  const extras = [...jobLine(state), ...state.gpus.flatMap(gpuLines)].map((text) => clip(text, style.columns));
+  const extras = [...jobLine(state), ...state.gpus.flatMap(shortGpuLines)].map((text) => clip(text, style.columns));
   const head = [
     headline(state, style),
     coloured(clip(paceLine(state), style.columns), 'dim', style),
@@ -210,7 +210,7 @@ function energyTable({ domains, figures }: SampleState): string[] {
         // Rounded down: only what was sampled all through is 100%.
         `${(Math.floor(coverage * 1000) / 10).toFixed(1)} %`,
         each.quality,
-        at === 0 ? each.meter : share === null ? '' : signedPercent(share),
+        at === 0 ? `${each.meter}, ${hertz(each.rateHz)}` : share === null ? '' : signedPercent(share),
       ];
     }),
   );
