@@ -273,7 +273,8 @@ export class Agent {
     this.#watcher?.close();
     if (this.#timer) await this.#lastCycle(this.#timer);
     this.#groups.close();
-    await Promise.all([this.#deps.sampler.stop(), this.#shipper.stop(graceMs)]);
+    this.#deps.sampler.stop();
+    await Promise.all([this.#deps.sampler.settled(), this.#shipper.stop(graceMs)]);
     await this.#lock?.release();
     this.#lock = null;
   }

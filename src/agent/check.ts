@@ -8,8 +8,8 @@ import { SlurmCgroups } from './cgroups.js';
 
 export interface Finding {
   readonly what: string;
-  /** `warn`: the agent runs, but knows less. */
-  readonly state: 'ok' | 'warn' | 'fail';
+  /** `info`: neither good nor bad. `warn`: the agent runs, but knows less. */
+  readonly state: 'ok' | 'info' | 'warn' | 'fail';
   readonly found: string;
   /** Only where something is to be done. */
   readonly remedy?: string;

@@ -4,6 +4,6 @@
  * Must never: start Node from a hook, lose a joule silently, or ask Slurm's controller anything.
  */
 export { Agent, type AgentOptions } from './agent.js';
-export { SlurmCgroups, hostCpuSource } from './cgroups.js';
+export { type JobGroup, SlurmCgroups, hostCpuSource } from './cgroups.js';
 export { type Finding, checkAgent } from './check.js';
 export { COUNTED_KINDS } from './snapshot.js';

@@ -3,6 +3,7 @@
  * It lays out the node's one domain tree, runs the sampling thread and reads its ring in place, without copying a sample.
  * Must never: attribute energy to anyone, know of jobs, or smooth over a gap.
  */
+export { coverage, disagreement, meanWatts, witnessName } from './power.js';
 export { dropPrivileges } from './privileges.js';
 export type { Capability } from './privileges.js';
 export { monotonicNs, offersOf, probeMeters } from './probe.js';
@@ -13,7 +14,11 @@ export type { Offer, Tree, TreeDomain } from './tree.js';
 export type {
   CpuSource,
   Domain,
+  DomainHealth,
+  DomainReading,
+  GpuInstance,
   GpuStatus,
+  Latest,
   MeterKind,
   MeterOptions,
   SamplerOptions,

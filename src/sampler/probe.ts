@@ -1,6 +1,6 @@
 import { advise } from './advice.js';
 import { loadAddon } from './loader.js';
-import type { NativeAddon } from './native.js';
+import type { NativeAddon, NativeProbe } from './native.js';
 import { nativeMeter } from './options.js';
 import type { Offer, OfferedDomain } from './tree.js';
 import type { MeterKind, MeterOptions, SamplerOptions } from './types.js';
@@ -9,6 +9,8 @@ import type { MeterKind, MeterOptions, SamplerOptions } from './types.js';
 export interface MeterProbe {
   readonly kind: MeterKind;
   readonly available: boolean;
+  /** `forbidden` and `unreadable`: its interface is there, but not for this process, or gives no reading. */
+  readonly outcome: NativeProbe['outcome'];
   /** Where it is not available: what was found, and what would give it. */
   readonly reason?: string;
   readonly remedy?: string;
@@ -33,9 +35,9 @@ export function probeMeters(
 function probeMeter(meter: MeterOptions, options: Partial<SamplerOptions>, addon: NativeAddon): MeterProbe {
   const { kind } = meter;
   const found = addon.probeMeter(nativeMeter(meter, options));
-  const { domains, notes } = found;
-  if (found.outcome === 'available') return { kind, available: true, notes, domains };
-  return { kind, available: false, ...advise(kind, found), notes, domains };
+  const { outcome, domains, notes } = found;
+  if (outcome === 'available') return { kind, available: true, outcome, notes, domains };
+  return { kind, available: false, outcome, ...advise(kind, found), notes, domains };
 }
 
 /** What the available meters offer to the tree. */

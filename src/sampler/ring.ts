@@ -1,5 +1,5 @@
 import type { NativeSampler } from './native.js';
-import type { TickView } from './types.js';
+import type { Latest, TickView } from './types.js';
 
 /** The block's layout: native/core/ring.h says why it is so and why reading it needs no lock. */
 const HEADER_BYTES = 64;
@@ -116,6 +116,35 @@ export class RingReader implements TickView {
       this.#draining = false;
     }
     return visited;
+  }
+
+  /**
+   * A copy of the newest record; null before the first. It is held for the moment that copying takes; within a visit of
+   * drain() it is held already, with all that come after the visited one. The cursor stays where it is.
+   */
+  newest(): Latest | null {
+    const record = this.#number(HEAD) - 1;
+    if (record < 0) return null;
+    if (!this.#draining) {
+      Atomics.store(this.#header, PIN, record | 0);
+      Atomics.store(this.#header, PINNED, 1);
+    }
+    const [visited, row] = [this.#record, this.#row];
+    try {
+      // Only where this thread was held up for a whole lap before it could hold the record.
+      if (this.#number(RESERVED) - record > this.#capacity) return this.newest();
+      this.#record = record;
+      this.#row = record % this.#capacity;
+      const domains = Array.from({ length: this.#domains }, (_, domain) => ({
+        energyUj: this.energyUj(domain),
+        coveredNs: this.coveredNs(domain),
+        knownAtNs: this.knownAtNs(domain),
+      }));
+      return { monoNs: this.monoNs, realMs: this.realMs, domains };
+    } finally {
+      [this.#record, this.#row] = [visited, row];
+      if (!this.#draining) Atomics.store(this.#header, PINNED, 0);
+    }
   }
 
   /** Holds the oldest record that the writer has not begun to overwrite, and moves the cursor there. */

@@ -6,7 +6,16 @@ import { offersOf, probeMeters } from './probe.js';
 import { RingReader } from './ring.js';
 import { makeSource, paceHz, type Source } from './sources/index.js';
 import { buildTree } from './tree.js';
-import type { CpuSource, Domain, GpuStatus, MeterKind, SamplerOptions, SamplerStats, TickView } from './types.js';
+import type {
+  CpuSource,
+  Domain,
+  GpuStatus,
+  Latest,
+  MeterKind,
+  SamplerOptions,
+  SamplerStats,
+  TickView,
+} from './types.js';
 
 /**
  * A thread that reads meters and CPU-time counters at a fixed rate into a ring, and at once on request.
@@ -19,6 +28,7 @@ export class Sampler {
   readonly #native: NativeSampler;
   readonly #ring: RingReader;
   readonly #requestedHz: number;
+  #settled: Promise<unknown> = Promise.resolve();
   /** Meters that are read in TypeScript, with the domain that each reports. */
   readonly #sources: readonly { readonly domain: Domain; readonly source: Source }[];
 
@@ -72,13 +82,15 @@ export class Sampler {
     }
   }
 
-  /**
-   * Ends the thread. What it has sampled can still be drained; the time until the next start() is a gap.
-   * Resolves when no meter outside the process is read any more either, at the latest after 2 s.
-   */
-  stop(): Promise<void> {
+  /** Ends the thread. What it has sampled can still be drained; the time until the next start() is a gap. */
+  stop(): void {
     this.#native.stop();
-    return Promise.all(this.#sources.map(({ source }) => source.stop())).then(() => undefined);
+    this.#settled = Promise.all(this.#sources.map(({ source }) => source.stop()));
+  }
+
+  /** After stop(): resolves when no meter outside the process is read any more, at the latest after 2 s. */
+  async settled(): Promise<void> {
+    await this.#settled;
   }
 
   /** What is wrong at present with meters outside the process, one sentence each. */
@@ -142,6 +154,11 @@ export class Sampler {
    */
   drain(visit: (tick: TickView) => void): number {
     return this.#ring.drain(visit);
+  }
+
+  /** What the newest tick knows, for whoever looks on beside the one that drains; null before the first tick. */
+  latest(): Latest | null {
+    return this.#ring.newest();
   }
 
   /** The GPUs that are sampled, and what they do besides drawing power. */

@@ -110,6 +110,21 @@ export interface TickView {
   cpuNs(slot: number): number;
 }
 
+/** A domain at one tick; each number as TickView's method of the same name gives it. */
+export interface DomainReading {
+  readonly energyUj: number;
+  readonly coveredNs: number;
+  readonly knownAtNs: number;
+}
+
+/** A copy of one tick. */
+export interface Latest {
+  readonly monoNs: number;
+  readonly realMs: number;
+  /** By domain index. */
+  readonly domains: readonly DomainReading[];
+}
+
 /** Why a domain's coverage is below 1: how often each thing happened since the sampler was made. */
 export interface DomainHealth {
   readonly failedReads: number;

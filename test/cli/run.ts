@@ -24,7 +24,11 @@ export async function run(
     return { ...written, exitCode: await command(args), ...written };
   } catch (error) {
     if (!(error instanceof WattleError)) throw error;
-    return { stdout: written.stdout, stderr: describeError('command', error), exitCode: error.exitCode };
+    return {
+      stdout: written.stdout,
+      stderr: written.stderr + describeError('command', error),
+      exitCode: error.exitCode,
+    };
   } finally {
     for (const spy of spies) spy.mockRestore();
   }

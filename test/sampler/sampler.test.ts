@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf } from '../../src/contract/index.js';
-import { monotonicNs, Sampler, type SamplerOptions, type TickView } from '../../src/sampler/index.js';
+import { type Latest, monotonicNs, Sampler, type SamplerOptions, type TickView } from '../../src/sampler/index.js';
 
 const cleanups: (() => void)[] = [];
 afterEach(() => {
@@ -33,6 +33,13 @@ function started(options: Partial<SamplerOptions> = {}): Sampler {
   cleanups.push(() => {
     sampler.stop();
   });
+  return sampler;
+}
+
+/** A sampler that has ticked. */
+async function running(options: Partial<SamplerOptions>): Promise<Sampler> {
+  const sampler = started({ ringSeconds: 1, ...options });
+  await until(() => sampler.latest() !== null);
   return sampler;
 }
 
@@ -253,6 +260,29 @@ describe('drain', () => {
       await force(sampler);
     }
   });
+});
+
+test('the newest tick can be read beside drain, and takes nothing from it', async () => {
+  const sampler = new Sampler({ ...SLOW, meters: [IDLE_MODEL] });
+  expect(sampler.latest()).toBeNull();
+  const live = await running({ rateHz: 1000 });
+  // It laps the ring while nobody drains.
+  const before = live.latest();
+  await until(() => live.stats().ticks > 3000);
+  live.stop();
+  const newest = live.latest();
+  expect(newest?.monoNs).toBeGreaterThan(before?.monoNs ?? Infinity);
+  const read: Latest[] = [];
+  live.drain((tick) => {
+    const { monoNs, realMs } = tick;
+    const [energyUj, coveredNs, knownAtNs] = [tick.energyUj(0), tick.coveredNs(0), tick.knownAtNs(0)];
+    read.push({ monoNs, realMs, domains: [{ energyUj, coveredNs, knownAtNs }] });
+    // Within a visit it shows the newest tick, and the view goes on to show its own.
+    expect(live.latest()).toEqual(newest);
+    expect(tick.monoNs).toBe(monoNs);
+  });
+  expect(read.at(-1)).toEqual(newest);
+  expect(read.length + live.stats().lost).toBe(live.stats().ticks);
 });
 
 test('the time between stop and start is a gap', async () => {

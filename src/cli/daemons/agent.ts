@@ -11,7 +11,7 @@ import {
   type SamplerOptions,
 } from '../../sampler/index.js';
 import { Munge } from '../../slurm/index.js';
-import { agentMetrics } from './agent-metrics.js';
+import { AgentMetrics } from './agent-metrics.js';
 import { daemonLog } from './log.js';
 import { neededBy, type OpenSampler, openSampler } from './open-sampler.js';
 
@@ -107,12 +107,15 @@ function build(config: Config, running?: Running): Running {
 async function serveMetrics(config: Config, agent: () => Agent, sampler: () => Sampler): Promise<Server | null> {
   const listen = config.agent.metricsListen;
   if (!listen) return null;
-  const metrics = agentMetrics(agent, sampler);
+  const metrics = new AgentMetrics(agent, sampler);
   const server = createServer((request, response) => {
     if (request.url === '/healthz') {
       response.writeHead(200, { 'content-type': 'application/json' }).end('{"status":"ok"}');
     } else if (request.url === '/metrics') {
-      void metrics.metrics().then((text) => response.writeHead(200, { 'content-type': metrics.contentType }).end(text));
+      void metrics.scrape().then(
+        (text) => response.writeHead(200, { 'content-type': metrics.contentType }).end(text),
+        (error: unknown) => response.writeHead(500).end(`${messageOf(error)}\n`),
+      );
     } else {
       response.writeHead(404).end();
     }

@@ -6,6 +6,7 @@ import { probeMeters, type MeterProbe } from '../../sampler/index.js';
 import { Munge } from '../../slurm/munge.js';
 import { agentOptions, runAgent, samplerOptions } from '../daemons/agent.js';
 import { exitCodeOf, printFindings, tryTo } from './findings.js';
+import { meterFindings } from './meter-findings.js';
 
 export interface DaemonArguments {
   readonly config: string | undefined;
@@ -39,14 +40,4 @@ export async function examineNode(config: Config): Promise<NodeExamination> {
   const munge = new Munge(config.munge);
   const checked = await checkAgent(agentOptions(config), (bytes) => munge.seal(bytes));
   return { probes, findings: [sampler, ...meterFindings(probes), ...checked] };
-}
-
-/** One meter is enough; without any there is nothing to measure with. */
-function meterFindings(probes: readonly MeterProbe[]): Finding[] {
-  const anyAvailable = probes.some(({ available }) => available);
-  return probes.map(({ kind, available, domains, reason = '', remedy }): Finding => {
-    const what = `meter ${kind}`;
-    if (available) return { what, state: 'ok', found: domains.map(({ name }) => name).join(', ') };
-    return { what, state: anyAvailable ? 'warn' : 'fail', found: reason, ...(remedy === undefined ? {} : { remedy }) };
-  });
 }

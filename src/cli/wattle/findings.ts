@@ -9,7 +9,9 @@ const WIDTH = 19;
 export function printFindings(findings: readonly Finding[]): void {
   for (const { what, state, found, remedy } of findings) {
     const lines = found.split('\n').map(printable);
-    process.stdout.write(`${state.padEnd(4)}  ${what.padEnd(WIDTH)}  ${lines.join(`\n${' '.repeat(WIDTH + 8)}`)}\n`);
+    process.stdout.write(
+      `${(state === 'info' ? '-' : state).padEnd(4)}  ${what.padEnd(WIDTH)}  ${lines.join(`\n${' '.repeat(WIDTH + 8)}`)}\n`,
+    );
     if (remedy !== undefined) process.stdout.write(`${' '.repeat(WIDTH + 6)}  -> ${printable(remedy)}\n`);
   }
 }

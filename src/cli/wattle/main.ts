@@ -19,8 +19,35 @@ const CONTROLLER = {
   controller: { type: 'string', requiresArg: true, describe: 'unix:/path or http://host:port; default: as configured' },
 } as const;
 
-const COMMANDS = ['agent', 'controller', 'doctor', 'conservation', 'config', 'version'];
-const OPTIONS = ['config', 'check', 'controller', 'since', 'until', 'help', 'version'];
+const COMMANDS = ['agent', 'controller', 'doctor', 'sample', 'conservation', 'config', 'version'];
+/** An option given twice counts once, the last time. */
+function lastOf<T>(given: T | readonly T[]): T | undefined {
+  return Array.isArray(given) ? (given as readonly T[]).at(-1) : (given as T);
+}
+const lastText: (given: string | readonly string[]) => string | undefined = lastOf;
+const lastFlag: (given: boolean | readonly boolean[]) => boolean | undefined = lastOf;
+
+const SAMPLE = {
+  rate: { type: 'string', requiresArg: true, coerce: lastText, describe: 'ticks per second: 10, 100, 1kHz, 10kHz' },
+  meter: {
+    type: 'string',
+    array: true,
+    requiresArg: true,
+    describe: 'read this meter, NAME or NAME=HZ, in place of those configured; several in order of preference',
+  },
+  domain: { type: 'string', array: true, requiresArg: true, describe: 'only domains of this kind, such as package' },
+  for: { type: 'string', requiresArg: true, coerce: lastText, describe: 'how long: 10s, 5min; default: until Ctrl-C' },
+  job: {
+    type: 'string',
+    requiresArg: true,
+    coerce: lastText,
+    describe: 'as long as this Slurm job runs here, with its cores in use',
+  },
+  csv: { type: 'string', coerce: lastText, describe: 'write every tick to this file as CSV; - is standard output' },
+  json: { type: 'string', coerce: lastText, describe: 'the same as lines of JSON' },
+  witnesses: { type: 'boolean', coerce: lastFlag, describe: 'also what other meters say of the same domains' },
+} as const;
+const OPTIONS = [...['config', 'check', 'controller', 'since', 'until', 'help', 'version'], ...Object.keys(SAMPLE)];
 
 /** @throws {WattleError} wrong usage, or whatever keeps the command from its work */
 export async function wattle(args: readonly string[]): Promise<ExitCode> {
@@ -31,7 +58,7 @@ export async function wattle(args: readonly string[]): Promise<ExitCode> {
       exitCode = await command(parsed);
     };
 
-  await yargs(args)
+  await yargs(withDashes(args))
     .scriptName('wattle')
     .usage('$0 <command> [option]...\n\nMeasures the energy and the carbon of every Slurm job. Users ask with scarbon.')
     .command(
@@ -55,10 +82,24 @@ export async function wattle(args: readonly string[]): Promise<ExitCode> {
     .command(
       'doctor',
       'tell what this node can measure, with which meter, and what is missing',
-      (command) => command.options(CONFIG),
-      run(async ({ config }) => {
+      (command) =>
+        command.options({ ...CONFIG, json: { type: 'boolean', describe: 'the same as JSON, for programs' } }),
+      run(async ({ config, json }) => {
         const { doctor } = await import('./doctor.js');
-        return doctor({ config });
+        return doctor({ config, json: json === true });
+      }),
+    )
+    .command(
+      'sample',
+      'sample this node at up to 10 kHz and show its watts',
+      (command) =>
+        command
+          .options({ ...CONFIG, config: { ...CONFIG.config, coerce: lastText }, ...SAMPLE })
+          // Several meters are several options.
+          .parserConfiguration({ 'duplicate-arguments-array': true, 'greedy-arrays': false }),
+      run(async (parsed) => {
+        const { sample } = await import('./sample.js');
+        return sample(parsed);
       }),
     )
     .command(
@@ -106,6 +147,14 @@ export async function wattle(args: readonly string[]): Promise<ExitCode> {
     .fail(refuse)
     .parseAsync();
   return exitCode;
+}
+
+/** `--csv -`: a lone dash is the option's value, where yargs would take it for a word of its own. */
+function withDashes(args: readonly string[]): string[] {
+  return args.flatMap((word, at) => {
+    if (word === '-' && /^--(csv|json)$/.test(args[at - 1] ?? '')) return [];
+    return /^--(csv|json)$/.test(word) && args[at + 1] === '-' ? [`${word}=-`] : [word];
+  });
 }
 
 /** yargs hands over its own complaint, or what a command has thrown. */
