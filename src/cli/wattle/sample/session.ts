@@ -93,6 +93,8 @@ export class Session {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     this.sampler.stop();
+    // What came between the last look and the end: every tick is written.
+    this.#drainToForced(record);
   }
 
   #drainToForced(record: ((tick: RecordedTick) => void) | undefined): boolean {
