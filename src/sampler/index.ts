@@ -10,7 +10,7 @@ export { monotonicNs, offersOf, probeMeters } from './probe.js';
 export type { MeterProbe } from './probe.js';
 export { Sampler } from './sampler.js';
 export { buildTree } from './tree.js';
-export type { Offer, Tree, TreeDomain } from './tree.js';
+export type { Offer, Tree } from './tree.js';
 export type {
   CpuSource,
   Domain,

@@ -1,5 +1,5 @@
 /** `wattle doctor`: what it says of meters, domains and their watts. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
@@ -50,7 +50,8 @@ interface Given extends Partial<Omit<SeenDomain, 'domain'>>, Partial<Domain> {}
 
 /** A look at these domains. */
 const looked = (domains: readonly Given[], gpus: readonly GpuStatus[] = []): Look => ({
-  domains: domains.map(({ watts = 100, coverage = 1, health = HEALTHY, ...domain }, index) => ({
+  domains: domains.map(({ watts = 100, coverage = 1, health = HEALTHY, problem = null, ...domain }, index) => ({
+    problem,
     watts,
     coverage,
     health,
@@ -119,6 +120,16 @@ test('a domain without a reading is a warning with the reasons', () => {
   expect(finding?.remedy).toContain('dmesg');
   const [frozen] = opinionFindings(looked([{ watts: null, health: { ...HEALTHY, freezes: 1 } }]));
   expect(frozen?.remedy).toContain('stands still');
+});
+
+test('a meter outside the node says itself what is wrong; one that is merely slow is no warning', () => {
+  const bmc = { name: 'node', kind: 'node', meter: 'redfish', watts: null } as const;
+  expect(opinionFindings(looked([{ ...bmc, problem: 'bmc1 refuses the password.' }]))).toMatchObject([
+    { what: 'node', state: 'warn', found: 'redfish: bmc1 refuses the password.' },
+  ]);
+  expect(opinionFindings(looked([{ ...bmc, rateHz: 0.2 }]))).toMatchObject([
+    { state: 'info', found: 'redfish has a reading every 5 s: run wattle sample --meter redfish --for 30s' },
+  ]);
 });
 
 test('a lost GPU is a warning', () => {
@@ -257,6 +268,44 @@ describe('on emulated counters', () => {
     expect(opinionFindings(look)).toMatchObject([
       { what: 'package-0/dram', found: expect.stringMatching(/, frozen$/) as unknown },
     ]);
+  });
+
+  test('two meters of one package that disagree are both named, and only one counts', async () => {
+    const { root } = await emulated();
+    const sensor = join(root, 'class/hwmon/hwmon0');
+    for (const folder of [
+      sensor,
+      join(root, 'devices/system/node/node0'),
+      join(root, 'devices/system/cpu/cpu0/topology'),
+    ]) {
+      mkdirSync(folder, { recursive: true });
+    }
+    writeFileSync(join(sensor, 'name'), 'amd_energy\n');
+    writeFileSync(join(sensor, 'energy1_label'), 'Esocket0\n');
+    writeFileSync(join(root, 'devices/system/cpu/online'), '0\n');
+    writeFileSync(join(root, 'devices/system/node/node0/cpulist'), '0\n');
+    writeFileSync(join(root, 'devices/system/cpu/cpu0/topology/physical_package_id'), '0\n');
+    const began = performance.now();
+    // Twice the watts that powercap shows.
+    const drive = (): void => {
+      const uj = Math.round((performance.now() - began) * 360e3);
+      writeFileSync(join(sensor, 'energy1_input'), `${String(uj).padStart(20, '0')}\n`, { flag: 'r+' });
+    };
+    writeFileSync(join(sensor, 'energy1_input'), `${'0'.padStart(20, '0')}\n`);
+    const driving = setInterval(drive, 10);
+    cleanups.push(() => {
+      clearInterval(driving);
+    });
+    const look = await lookAtNode({ sysfs: root, meters: [{ kind: 'rapl-powercap' }, { kind: 'amd-energy' }] });
+    expect(opinionFindings(look)).toMatchObject([
+      {
+        what: 'package-0',
+        state: 'warn',
+        found: expect.stringMatching(/^rapl-powercap says .* W, amd-energy .* W/) as unknown,
+      },
+    ]);
+    expect(look.domains.filter(({ domain }) => domain.kind === 'package' && domain.witnessOf === null)).toHaveLength(1);
+    expect(look.reasons.join()).toContain('package: rapl-powercap, preferred to amd-energy');
   });
 
   test('the whole command, for people and for programs', async () => {

@@ -67,6 +67,7 @@ const state = (over: Partial<SampleState> = {}): SampleState => ({
   own: { samplingThread: 0.04, slowMeters: 0, process: 0.05, joules: 1.5 },
   job: undefined,
   gpus: [],
+  problems: [],
   rateChanges: [],
   ...over,
 });
@@ -380,6 +381,12 @@ describe('a frame', () => {
     expect(text).toContain('  MIG-1: 3 slices, busy share not told, 0.0 of 2.0 GiB');
     expect(liveFrame(state({ gpus: [{ ...gpu, lost: true }] }), PLAIN).join('\n')).toContain('LOST');
   });
+});
+
+test('what is wrong with a meter outside the node is told, now and in the end', () => {
+  const failing = state({ problems: [{ meter: 'redfish', problem: 'bmc1 refuses\u0007 the password.' }] });
+  expect(liveFrame(failing, PLAIN).at(-1)).toBe('redfish: bmc1 refuses? the password.');
+  expect(summary(failing)).toContain('redfish: bmc1 refuses? the password.');
 });
 
 test('a line of text', () => {

@@ -84,7 +84,7 @@ async function run(session: Session, output: Output, { durationMs = Infinity }: 
     await session.finish(output.record);
     await output.flush();
   } finally {
-    session.stop();
+    await session.stop();
     output.restore();
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(name, interrupt);
   }

@@ -26,6 +26,8 @@ export interface SeenDomain {
   /** 0 to 1, between its first and its last reading. */
   readonly coverage: number;
   readonly health: DomainHealth;
+  /** What its meter says is wrong, where it is one outside the node. */
+  readonly problem: string | null;
 }
 
 export interface Look {
@@ -66,12 +68,14 @@ export async function lookAtNode(options: SamplerOptions): Promise<Look> {
       (elapsedMs() < LONGEST_MS && sampler.domains.some(({ index }) => wattsOf(index) === null))
     );
     const stats = sampler.stats();
+    const problems = sampler.problems();
     const none = { failedReads: 0, wraps: 0, resets: 0, gaps: 0, freezes: 0 };
     return {
       domains: sampler.domains.map((domain, index): SeenDomain => {
         const [from, to] = [first[index], last[index]];
         const covered = from === undefined || to === undefined ? 0 : coverage(from, to);
-        return { domain, watts: wattsOf(index), coverage: covered, health: stats.domains[index] ?? none };
+        const problem = problems.find(({ meter }) => meter === domain.meter)?.problem ?? null;
+        return { domain, watts: wattsOf(index), coverage: covered, health: stats.domains[index] ?? none, problem };
       }),
       reasons: sampler.reasons,
       gpus: sampler.gpus(),
@@ -79,6 +83,6 @@ export async function lookAtNode(options: SamplerOptions): Promise<Look> {
       seconds: elapsedMs() / 1000,
     };
   } finally {
-    sampler.stop();
+    await sampler.stop();
   }
 }

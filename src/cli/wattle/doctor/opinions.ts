@@ -43,21 +43,27 @@ function lostGpu({ uuid, name, busId }: GpuStatus): Finding {
   };
 }
 
-function silent({ domain, health }: SeenDomain, seconds: number): Finding {
+function silent({ domain, health, problem }: SeenDomain, seconds: number): Finding {
+  const { meter, name: what, rateHz } = domain;
+  const look = `run wattle sample --meter ${meter} --for 30s`;
+  if (problem !== null) return { what, state: 'warn', found: `${meter}: ${problem}`, remedy: look };
   const { failedReads, gaps, resets, freezes } = health;
+  const harmless = failedReads + gaps + resets + freezes === 0;
+  if (harmless && 2 / rateHz > seconds) {
+    return { what, state: 'info', found: `${meter} has a reading every ${(1 / rateHz).toFixed(0)} s: ${look}` };
+  }
   const counts = `${failedReads} failed reads, ${gaps} gaps, ${resets} resets, ${freezes > 0 ? 'frozen' : 'not frozen'}`;
+  const found = `${meter} gave no power within ${seconds.toFixed(1)} s: ${counts}`;
+  if (failedReads > 0) {
+    return { what, state: 'warn', found, remedy: `look at \`dmesg\` for what the driver of ${meter} says` };
+  }
+  const frozen = 'its counter stands still: its time counts as not covered until it moves';
   return {
-    what: domain.name,
+    what,
     state: 'warn',
-    found: `${domain.meter} gave no power within ${seconds.toFixed(1)} s: ${counts}`,
-    remedy: silenceRemedy(domain.meter, failedReads > 0, freezes > 0),
+    found,
+    remedy: freezes > 0 ? frozen : `it is slower than that, or stands still: ${look}`,
   };
-}
-
-function silenceRemedy(meter: MeterKind, failed: boolean, frozen: boolean): string {
-  if (failed) return `look at \`dmesg\` for what the driver of ${meter} says`;
-  if (frozen) return 'its counter stands still: its time counts as not covered until it moves';
-  return `${meter} is slower than that, or stands still: run wattle sample --meter ${meter} --for 30s`;
 }
 
 function disagreeing({ domain, watts }: SeenDomain, { witness, difference }: Opinion): Finding[] {

@@ -59,8 +59,8 @@ export class Session {
     this.sampler.start();
   }
 
-  stop(): void {
-    this.sampler.stop();
+  stop(): Promise<void> {
+    return this.sampler.stop();
   }
 
   get elapsedMs(): number {
@@ -92,7 +92,10 @@ export class Session {
     while (!this.#drainToForced(record) && this.elapsedMs < until) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    this.sampler.stop();
+    const stopped = this.sampler.stop();
+    // What came between the last look and the end: every tick is written.
+    this.#drainToForced(record);
+    await stopped;
   }
 
   #drainToForced(record: ((tick: RecordedTick) => void) | undefined): boolean {
@@ -140,6 +143,7 @@ export class Session {
       own: ownFigures(time, domains, figures),
       job: job === undefined ? undefined : { jobId: job.jobId, cpu: this.#cpu.figures() },
       gpus: this.sampler.gpus(),
+      problems: this.sampler.problems(),
       rateChanges: this.#rateChanges,
     };
   }

@@ -20,6 +20,11 @@ export interface RateChange {
   readonly rateHz: number;
 }
 
+export interface Problem {
+  readonly meter: string;
+  readonly problem: string;
+}
+
 export interface SampleState {
   readonly node: string;
   readonly elapsedSeconds: number;
@@ -30,6 +35,8 @@ export interface SampleState {
   readonly own: OwnFigures;
   readonly job: JobState | undefined;
   readonly gpus: readonly GpuStatus[];
+  /** What is wrong at present with meters outside the node. */
+  readonly problems: readonly Problem[];
   /** Without the rate at the start. */
   readonly rateChanges: readonly RateChange[];
 }
@@ -78,7 +85,9 @@ export function liveFrame(state: SampleState, style: Style): string[] {
     rows.map(({ label }) => label),
     style.columns,
   );
-  const extras = [...jobLine(state), ...state.gpus.flatMap(shortGpuLines)].map((text) => clip(text, style.columns));
+  const extras = [...jobLine(state), ...state.gpus.flatMap(shortGpuLines), ...problemLines(state)].map((text) =>
+    clip(text, style.columns),
+  );
   const head = [
     headline(state, style),
     coloured(clip(paceLine(state), style.columns), 'dim', style),
@@ -184,11 +193,15 @@ export function summary(state: SampleState): string[] {
     ...(marks.length === 0 ? [] : [`(${marks.join('; ')})`]),
     ...(job === undefined ? [] : ['', ...jobSummary(job)]),
     ...(gpus.length === 0 ? [] : ['', ...gpus.flatMap(gpuLines)]),
+    ...(state.problems.length === 0 ? [] : ['', ...problemLines(state)]),
     '',
     'Sampler',
     ...ownLines(state).map(([name, text]) => `  ${name.padEnd(12)}${text}`),
   ];
 }
+
+const problemLines = ({ problems }: SampleState): string[] =>
+  problems.map(({ meter, problem }) => printable(`${meter}: ${problem}`));
 
 function jobSummary({ jobId, cpu }: JobState): string[] {
   if (cpu === null) return [`Job ${jobId}: its CPU time could not be read`];
