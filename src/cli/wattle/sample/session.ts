@@ -60,7 +60,8 @@ export class Session {
   }
 
   stop(): Promise<void> {
-    return this.sampler.stop();
+    this.sampler.stop();
+    return this.sampler.settled();
   }
 
   get elapsedMs(): number {
