@@ -213,14 +213,16 @@ test('a GPU is lost or busy, never both: one question per scrape', async () => {
 });
 
 describe('on a real sampler', () => {
-  let stop: (() => Promise<void>) | undefined;
+  let stop: (() => void) | undefined;
   afterEach(() => stop?.());
 
   test('the joules of a page are those that drain() finds later', async () => {
     const sampler = new Sampler({
       meters: [{ kind: 'model', idleWatts: 50, wattsPerCore: 1, cpu: { format: 'proc-stat', path: '/proc/stat' } }],
     });
-    stop = () => sampler.stop();
+    stop = () => {
+      sampler.stop();
+    };
     const metrics = new AgentMetrics(
       () => agent,
       () => sampler,

@@ -269,7 +269,7 @@ test('the newest tick can be read beside drain, and takes nothing from it', asyn
   // It laps the ring while nobody drains.
   const before = live.latest();
   await until(() => live.stats().ticks > 3000);
-  await live.stop();
+  live.stop();
   const newest = live.latest();
   expect(newest?.monoNs).toBeGreaterThan(before?.monoNs ?? Infinity);
   const read: Latest[] = [];

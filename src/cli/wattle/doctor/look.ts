@@ -83,6 +83,7 @@ export async function lookAtNode(options: SamplerOptions): Promise<Look> {
       seconds: elapsedMs() / 1000,
     };
   } finally {
-    await sampler.stop();
+    sampler.stop();
+    await sampler.settled();
   }
 }

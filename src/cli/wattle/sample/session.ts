@@ -59,6 +59,7 @@ export class Session {
     this.sampler.start();
   }
 
+  /** Resolves when nothing of it runs any more. */
   stop(): Promise<void> {
     this.sampler.stop();
     return this.sampler.settled();
@@ -93,10 +94,9 @@ export class Session {
     while (!this.#drainToForced(record) && this.elapsedMs < until) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    const stopped = this.sampler.stop();
+    this.sampler.stop();
     // What came between the last look and the end: every tick is written.
     this.#drainToForced(record);
-    await stopped;
   }
 
   #drainToForced(record: ((tick: RecordedTick) => void) | undefined): boolean {
