@@ -76,6 +76,7 @@ test('every waveform is measured, also over a wrap, and a zone shown twice count
   const from = await recording.tickNow();
   await wait(recording, 3);
   const to = await recording.tickNow();
+  await recording.known(to.monoNs);
   for (const domain of sampler.domains) {
     const truth = emulator.truthUj(domain.name, from.monoNs, to.monoNs);
     const found = recording.energyBetween(domain.index, from.monoNs, to.monoNs);
@@ -108,6 +109,7 @@ describe.each<[Fault, { readonly energy: 'kept' | 'lost'; readonly covered: [num
     await emulator.fault('package-0', 'none');
     await wait(recording, 1.5);
     const to = await recording.tickNow();
+    await recording.known(to.monoNs);
 
     // Nothing is made up while it lasts.
     const bookedUj = (during.energyUj[0] ?? 0) - (from.energyUj[0] ?? 0);
@@ -130,6 +132,7 @@ test('a counter that starts again from 0 is a gap, not a wrap', async () => {
   await emulator.fault('package-0', 'reset');
   await wait(recording, 0.5);
   const to = await recording.tickNow();
+  await recording.known(to.monoNs);
 
   const truth = emulator.truthUj('package-0', from.monoNs, to.monoNs);
   const found = recording.energyBetween(0, from.monoNs, to.monoNs);

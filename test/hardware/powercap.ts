@@ -2,9 +2,9 @@
  * Emulated hardware: a powercap tree whose counters a process of its own drives along known waveforms, so that the
  * truth is known to the microjoule at any instant. Give `root` to the sampler as `sysfs`.
  */
-import { fork, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { driveFiles, type DrivenFile } from './files.js';
 import { energyUj, modulusUj, type Waveform } from './waveform.mjs';
 
 export type { Waveform } from './waveform.mjs';
@@ -49,20 +49,15 @@ export interface PowercapEmulator {
 
 const INTEL_PACKAGE_RANGE_UJ = 262_143_328_850;
 
-interface ZoneSpec {
-  readonly name: string;
-  readonly zoneName: string;
-  readonly path: string;
-  readonly waveform: Waveform;
-  readonly rangeUj: number;
-  readonly initialUj: number;
-}
-
-/** Where each zone lies: top zones are numbered as they come, parts within their package. */
-function layOut(options: PowercapOptions, tree: string): ZoneSpec[] {
-  const powercap = join(options.root, 'class', 'powercap');
+/**
+ * The files of the zones: top zones are numbered as they come, parts within their package.
+ * @param root of the emulated sysfs
+ * @param tree `intel-rapl` or `intel-rapl-mmio`
+ */
+export function powercapFiles(root: string, zones: readonly ZoneOptions[], tree = 'intel-rapl'): DrivenFile[] {
+  const powercap = join(root, 'class', 'powercap');
   const tops = new Map<string, { number: number; parts: number }>();
-  return options.zones.map((zone) => {
+  return zones.map((zone) => {
     const [topName = '', part] = zone.name.split('/');
     let folder: string;
     if (part === undefined) {
@@ -74,85 +69,39 @@ function layOut(options: PowercapOptions, tree: string): ZoneSpec[] {
       if (top === undefined) throw new Error(`zone ${zone.name}: list ${topName} before its parts`);
       folder = `${tree}:${top.number}:${top.parts++}`;
     }
+    const rangeUj = zone.rangeUj ?? INTEL_PACKAGE_RANGE_UJ;
     return {
+      kind: 'counter',
       name: zone.name,
-      zoneName: part ?? topName,
-      path: join(powercap, folder),
+      path: join(powercap, folder, 'energy_uj'),
       waveform: zone.waveform,
-      rangeUj: zone.rangeUj ?? INTEL_PACKAGE_RANGE_UJ,
-      initialUj: (zone.initialUj ?? 0) % modulusUj(zone.rangeUj ?? INTEL_PACKAGE_RANGE_UJ),
+      rangeUj,
+      initialUj: (zone.initialUj ?? 0) % modulusUj(rangeUj),
+      constants: { name: part ?? topName, max_energy_range_uj: rangeUj },
     };
   });
 }
 
 /** Builds the tree and starts driving it; resolves when every counter can be read. */
 export async function startPowercapEmulator(options: PowercapOptions): Promise<PowercapEmulator> {
-  const specs = layOut(options, 'intel-rapl');
-  const twins = options.mmioTwins === true ? layOut(options, 'intel-rapl-mmio') : [];
-  mkdirSync(join(options.root, 'class', 'powercap'), { recursive: true });
-
+  const { root, zones, updateHz = 1000, mmioTwins = false } = options;
+  mkdirSync(join(root, 'class', 'powercap'), { recursive: true });
   const startNs = Number(process.hrtime.bigint());
-  const config = {
-    startNs,
-    updateHz: options.updateHz ?? 1000,
-    zones: [...specs, ...twins.map((spec) => ({ ...spec, name: `mmio ${spec.name}` }))],
-  };
-  const child = fork(driver(), [JSON.stringify(config)], { execArgv: [] });
-  const ask = conversation(child);
-  await ask.ready;
+  const files = powercapFiles(root, zones);
+  if (mmioTwins) {
+    const again = powercapFiles(root, zones, 'intel-rapl-mmio');
+    files.push(...again.map((file) => ({ ...file, name: `mmio ${file.name}` })));
+  }
+  const driver = await driveFiles({ startNs, updateHz, files });
 
   return {
-    root: options.root,
+    root,
     truthUj(name, fromMonoNs, toMonoNs) {
-      const spec = specs.find((zone) => zone.name === name);
+      const spec = zones.find((zone) => zone.name === name);
       if (spec === undefined) throw new Error(`no zone ${name}`);
       return energyUj(spec.waveform, toMonoNs - startNs) - energyUj(spec.waveform, fromMonoNs - startNs);
     },
-    async fault(zone, fault) {
-      await ask.send({ zone, fault });
-    },
-    async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const ended = new Promise((resolve) => child.once('exit', resolve));
-      child.disconnect();
-      await ended;
-    },
-  };
-}
-
-/** The driver's file: beside this one, or in the repository where this one is part of a bundle in build/. */
-function driver(): string {
-  const places = [import.meta.dirname, join(import.meta.dirname, '..', '..', 'test', 'hardware')];
-  const path = places.map((folder) => join(folder, 'powercap-driver.mjs')).find((file) => existsSync(file));
-  if (path === undefined) throw new Error(`powercap-driver.mjs is in none of ${places.join(', ')}`);
-  return path;
-}
-
-/** Requests to the driver, each with its answer. An early end of the driver fails them all. */
-function conversation(child: ChildProcess): { ready: Promise<void>; send(message: object): Promise<void> } {
-  const waiting = new Map<number, { resolve: () => void; reject: (error: Error) => void }>();
-  let lastId = 0;
-  const expectAnswer = (id: number) =>
-    new Promise<void>((resolve, reject) => {
-      waiting.set(id, { resolve, reject });
-    });
-  child.on('message', ({ id }: { id: number }) => {
-    waiting.get(id)?.resolve();
-    waiting.delete(id);
-  });
-  child.on('exit', (code) => {
-    for (const { reject } of waiting.values())
-      reject(new Error(`the powercap emulator ended with ${code ?? 'a signal'}`));
-    waiting.clear();
-  });
-  const ready = expectAnswer(0);
-  return {
-    ready,
-    send(message) {
-      const id = ++lastId;
-      const answer = expectAnswer(id);
-      child.send({ id, ...message });
-      return answer;
-    },
+    fault: (zone, fault) => driver.fault(zone, fault),
+    stop: () => driver.stop(),
   };
 }

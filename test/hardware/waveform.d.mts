@@ -8,5 +8,8 @@ export type Waveform =
   /** A new level every 50 ms. */
   | { readonly shape: 'random'; readonly lowWatts: number; readonly highWatts: number; readonly seed?: number };
 
+/** The same shape with a part of its power. */
+export function scaled(waveform: Waveform, share: number): Waveform;
+export function peakWatts(waveform: Waveform): number;
 export function energyUj(waveform: Waveform, elapsedNs: number): number;
 export function modulusUj(rangeUj: number): number;

@@ -58,6 +58,16 @@ export function energyUj(waveform, elapsedNs) {
   }
 }
 
+/** The same shape with a part of its power. */
+export function scaled(waveform, share) {
+  if (waveform.shape === 'constant') return { ...waveform, watts: waveform.watts * share };
+  return { ...waveform, lowWatts: waveform.lowWatts * share, highWatts: waveform.highWatts * share };
+}
+
+export function peakWatts(waveform) {
+  return waveform.shape === 'constant' ? waveform.watts : waveform.highWatts;
+}
+
 /** What a counter of `rangeUj` (as the kernel shows it) goes through before it is 0 again. */
 export function modulusUj(rangeUj) {
   return rangeUj + Math.floor(rangeUj / 0xffff_ffff);
