@@ -85,15 +85,18 @@ export async function buildNvmlLibrary(): Promise<string> {
   return built;
 }
 
-/** @param options.folder an empty folder, for the library and what it shows */
+/**
+ * @param options.folder an empty folder, for the library and what it shows
+ * @param options.startNs CLOCK_MONOTONIC at which every waveform begins; default: a while ago
+ */
 export async function startNvmlEmulator(options: {
   readonly folder: string;
   readonly gpus: readonly NvmlGpu[];
+  readonly startNs?: number;
 }): Promise<NvmlEmulator> {
-  const { folder, gpus } = options;
+  const { folder, gpus, startNs = monotonicNs() - HEAD_START_NS } = options;
   const library = join(folder, 'libnvidia-ml.so.1');
   copyFileSync(await buildNvmlLibrary(), library);
-  const startNs = monotonicNs() - HEAD_START_NS;
   const faults = new Map(gpus.map(({ uuid }) => [uuid, new Map<string, number>()]));
   let epoch = 0;
   let initCode = 0;

@@ -40,6 +40,8 @@ export type BmcFault =
 export interface BmcOptions {
   readonly layout: BmcLayout;
   readonly waveform: Waveform;
+  /** CLOCK_MONOTONIC at which the waveform begins, ns. Default: a while ago. */
+  readonly startNs?: number;
   readonly user?: string;
   readonly password?: string;
   /** With a certificate of its own making. Default: plain HTTP. */
@@ -94,7 +96,7 @@ class EmulatedBmc implements Bmc {
   readonly requests: { path: string; authorization: string | undefined }[] = [];
   endlessBytes = 0;
   readonly #options: BmcOptions;
-  readonly #startNs = nowNs() - 10e9;
+  readonly #startNs: number;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #redirected = new Set<string>();
@@ -104,6 +106,7 @@ class EmulatedBmc implements Bmc {
 
   constructor(options: BmcOptions) {
     this.#options = options;
+    this.#startNs = options.startNs ?? nowNs() - 10e9;
     const handle: RequestListener = (request, response) => {
       this.#answer(request, response);
     };

@@ -10,6 +10,8 @@ import { energyUj, type Waveform } from './waveform.mjs';
 
 export interface WattmeterEmulation {
   readonly waveform: Waveform;
+  /** CLOCK_MONOTONIC at which the waveform begins, ns. Default: a while ago. */
+  readonly startNs?: number;
   /** Sockets of the box. Default 6. */
   readonly nb?: number;
   /** The socket that the waveform is in; the others draw 40 W. Default 2. */
@@ -36,7 +38,7 @@ export interface EmulatedWattmeter {
 }
 
 export function emulateWattmeter(options: WattmeterEmulation): EmulatedWattmeter {
-  const startNs = Number(process.hrtime.bigint()) - 10e9;
+  const { startNs = Number(process.hrtime.bigint()) - 10e9 } = options;
   const { waveform, nb = 6, channel = 2, periodMs = 10, bundleMs = 50, skewS = 0, bad = [0, 0] } = options;
   const [badFrom, badTo] = bad;
   const { exitAfterMs = 0 } = options;
