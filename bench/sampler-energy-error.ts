@@ -1,92 +1,180 @@
 /**
- * Worst relative error of sampled energy against emulated counters whose energy is known, at the default rate.
- * Windows begin and end at events, as jobs do: each event takes its own time and forces a tick.
+ * Worst relative error of sampled energy against emulated nodes whose energy is known: every meter at its default rate,
+ * every waveform, all at the same time. Windows begin and end at events, as jobs do: each event takes its own time and
+ * forces a tick; energy at it is interpolated between the readings around it, by their own times.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { monotonicNs, Sampler } from '../src/sampler/index.js';
-import { startPowercapEmulator, type ZoneOptions } from '../test/hardware/powercap.js';
+import { monotonicNs, type Sampler } from '../src/sampler/index.js';
+import { loadEmulatedAddon, type EmulatedAddon } from '../test/emulation/addon.js';
+import { EmulatedNode, type Processor } from '../test/hardware/node.js';
 import { Recording } from '../test/hardware/recording.js';
+import type { Waveform } from '../test/hardware/waveform.mjs';
 import { quantile, type Emit } from './figure.js';
 
 export const name = 'sampler.energy_error';
 
-const RATE_HZ = 10;
 const RUN_S = 30;
 const SECOND = 1e9;
-const WRAPPING_RANGE_UJ = 5e9;
 
-const ZONES: readonly ZoneOptions[] = [
-  { name: 'package-0', kind: 'package', waveform: { shape: 'constant', watts: 150 } },
-  { name: 'package-1', kind: 'package', waveform: { shape: 'square', lowWatts: 60, highWatts: 240, periodS: 0.37 } },
-  { name: 'package-2', kind: 'package', waveform: { shape: 'ramp', lowWatts: 20, highWatts: 300, periodS: 2.3 } },
-  { name: 'package-3', kind: 'package', waveform: { shape: 'random', lowWatts: 40, highWatts: 260 } },
-  {
-    name: 'package-4',
-    kind: 'package',
-    waveform: { shape: 'constant', watts: 250 },
-    rangeUj: WRAPPING_RANGE_UJ,
-    // Wraps 8 s after the start, and again after 20 s more.
-    initialUj: WRAPPING_RANGE_UJ - 2e9,
-  },
+/** Of whole nodes; a package draws 60 % of it, a GPU 10 %. */
+const POWERS: readonly Waveform[] = [
+  { shape: 'constant', watts: 250 },
+  { shape: 'square', lowWatts: 100, highWatts: 400, periodS: 0.37 },
+  { shape: 'ramp', lowWatts: 50, highWatts: 500, periodS: 2.3 },
+  { shape: 'random', lowWatts: 60, highWatts: 430 },
 ];
+/** Every package gets there within the run: at 150 W about 12 s after its begin. */
+const JOULES_TO_WRAP = 2000;
+/** A wrap is wrong where the run's energy is off by more than what the edges of the run can explain. */
+const WRAP_EDGE_S = 0.1;
+
+/** What is compared: one domain of each meter. */
+interface Probe {
+  readonly node: EmulatedNode;
+  readonly shape: Waveform['shape'];
+  readonly sampler: Sampler;
+  readonly recording: Recording;
+  readonly domain: number;
+}
 
 export async function run(emit: Emit): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), 'wattle-bench-'));
-  const emulator = await startPowercapEmulator({ root, zones: ZONES });
-  const sampler = new Sampler({ rateHz: RATE_HZ, sysfs: root, meters: [{ kind: 'rapl-powercap' }] });
+  const addon = await loadEmulatedAddon();
+  const nodes: EmulatedNode[] = [];
+  let probes = new Map<string, Probe[]>();
   try {
-    sampler.start();
-    const recording = new Recording(sampler);
-    const events = await takeEvents(sampler, recording);
-    for (const [figure, seconds, aim] of [
-      ['over_10s', 10, 0.005],
-      ['at_1s', 1, 0.02],
-    ] as const) {
-      const errors = windows(events, seconds * SECOND).flatMap(([from, to]) =>
-        sampler.domains.map((domain) => {
-          const truth = emulator.truthUj(domain.name, from, to);
-          return Math.abs(recording.energyBetween(domain.index, from, to) / truth - 1);
-        }),
-      );
-      emit({
-        figure,
-        value: Math.max(...errors),
-        unit: 'ratio',
-        aim,
-        better: 'lower',
-        context: {
-          windows: errors.length,
-          median: quantile(errors, 0.5),
-          p99: quantile(errors, 0.99),
-          rate_hz: RATE_HZ,
-          wraps: sampler.stats().domains.reduce((sum, domain) => sum + domain.wraps, 0),
-          compared_with: 'emulated powercap counters, updated at 1 kHz from waveforms with a known integral',
-        },
-      });
-    }
+    for (const power of POWERS) nodes.push(await startNode(root, addon, power, nodes.length));
+    probes = probesOf(nodes);
+    const events = await takeEvents(probes);
+    for (const [meter, list] of probes) report(emit, meter, list, events);
   } finally {
-    sampler.stop();
-    await emulator.stop();
+    for (const sampler of samplersOf(probes)) {
+      sampler.stop();
+      await sampler.settled();
+    }
+    for (const node of nodes) await node.stop();
+    addon.emulation.clear();
     rmSync(root, { recursive: true, force: true });
   }
 }
 
-/** Events at irregular times, each with its forced tick; returns their times. */
-async function takeEvents(sampler: Sampler, recording: Recording): Promise<number[]> {
-  await recording.until(monotonicNs());
+function startNode(root: string, addon: EmulatedAddon, power: Waveform, number: number): Promise<EmulatedNode> {
+  const folder = join(root, String(number));
+  mkdirSync(folder);
+  // Most BMCs show power, not energy.
+  const shown = { packages: 1, joulesToWrap: JOULES_TO_WRAP, bmc: 'environment' } as const;
+  return EmulatedNode.start({ root: folder, addon, power, number, ...shown });
+}
+
+/** By meter: two samplers per node, as a node has one kind of processor. */
+function probesOf(nodes: readonly EmulatedNode[]): Map<string, Probe[]> {
+  const probes = new Map<string, Probe[]>();
+  nodes.forEach((node, i) => {
+    const shape = POWERS[i]?.shape ?? 'constant';
+    const add = (processor: Processor, sampler: Sampler): void => {
+      const recording = new Recording(sampler);
+      for (const { index, meter, name: domain } of sampler.domains) {
+        if (!['package-0', 'node'].includes(domain) && !/^gpu-[^/]*$/.test(domain)) continue;
+        const key = meter === 'rapl-msr' ? `${meter}-${processor}` : meter;
+        probes.set(key, [...(probes.get(key) ?? []), { node, shape, sampler, recording, domain: index }]);
+      }
+    };
+    const options = { kinds: ['package', 'gpu', 'node'], witnesses: 'all' } as const;
+    const counters = ['rapl-perf', 'rapl-powercap', 'rapl-msr', 'amd-energy', 'nvml', 'pm-counters'] as const;
+    add('intel', node.sampler([...counters, 'ipmi', 'redfish', 'wattmeter'], options));
+    add('amd', node.sampler(['rapl-msr'], { ...options, processor: 'amd', kinds: ['package'] }));
+  });
+  return probes;
+}
+
+const samplersOf = (probes: ReadonlyMap<string, readonly Probe[]>): Set<Sampler> =>
+  new Set([...probes.values()].flat().map(({ sampler }) => sampler));
+
+/** Events at irregular times, each with its forced ticks; returns their times, all of which are known at the end. */
+async function takeEvents(probes: ReadonlyMap<string, readonly Probe[]>): Promise<number[]> {
+  const samplers = samplersOf(probes);
+  const recordings = new Set([...probes.values()].flat().map(({ recording }) => recording));
+  for (const sampler of samplers) sampler.start();
+  for (const recording of recordings) await recording.known(monotonicNs());
   const events: number[] = [];
   const endNs = monotonicNs() + RUN_S * SECOND;
   while (monotonicNs() < endNs) {
     events.push(monotonicNs());
-    sampler.forceTick();
+    for (const sampler of samplers) sampler.forceTick();
     await new Promise((resolve) => setTimeout(resolve, 30 + Math.random() * 170));
-    recording.drain();
+    for (const recording of recordings) recording.drain();
   }
-  await recording.until(monotonicNs());
+  for (const recording of recordings) await recording.known(monotonicNs());
   return events;
 }
+
+function report(emit: Emit, meter: string, probes: readonly Probe[], events: readonly number[]): void {
+  const comparedWith = 'emulated counters of one node per waveform, of known integral';
+  for (const [figure, seconds, aim] of [
+    ['over_10s', 10, 0.005],
+    ['at_1s', 1, 0.02],
+  ] as const) {
+    const errors = probes.map((probe) => ({
+      shape: probe.shape,
+      errors: windows(events, seconds * SECOND).map(([from, to]) =>
+        Math.abs(errorUj(probe, from, to) / truthUj(probe, from, to)),
+      ),
+    }));
+    const all = errors.flatMap((one) => one.errors);
+    emit({
+      figure: `${meter}_${figure}`,
+      value: Math.max(...all),
+      unit: 'ratio',
+      aim,
+      better: 'lower',
+      context: {
+        windows: all.length,
+        median: quantile(all, 0.5),
+        p99: quantile(all, 0.99),
+        worst: Object.fromEntries(errors.map((one) => [one.shape, Math.max(...one.errors)])),
+        rate_hz: rateOf(probes),
+        compared_with: comparedWith,
+      },
+    });
+  }
+
+  const wraps = probes.map(wrapsOf);
+  const [first, last] = [events[0] ?? 0, events.at(-1) ?? 0];
+  // The other meters' counters are 64 bits wide in software, or no counters.
+  if (!WRAPPING.has(meter)) return;
+  const errors = probes.map((probe) => Math.abs(errorUj(probe, first, last)) / 1e6);
+  const right = probes.map(
+    (probe, i) => wraps[i] === 1 && (errors[i] ?? 0) < WRAP_EDGE_S * probe.node.peakWatts(domainOf(probe)),
+  );
+  emit({
+    figure: `${meter}_wrap`,
+    value: right.filter((one) => !one).length,
+    unit: 'wrong wraps',
+    aim: 0,
+    better: 'lower',
+    context: {
+      wraps: wraps.reduce((sum, one) => sum + one, 0),
+      expected: probes.length,
+      worst_error_joules: Math.max(...errors),
+      compared_with: comparedWith,
+    },
+  });
+}
+
+const WRAPPING: ReadonlySet<string> = new Set(['rapl-perf', 'rapl-powercap', 'rapl-msr-intel', 'rapl-msr-amd']);
+
+const domainOf = ({ sampler, domain }: Probe): string => sampler.domains[domain]?.name ?? '';
+
+const wrapsOf = ({ sampler, domain }: Probe): number => sampler.stats().domains[domain]?.wraps ?? 0;
+
+const rateOf = ([probe]: readonly Probe[]): number => probe?.sampler.domains[probe.domain]?.rateHz ?? 0;
+
+const truthUj = (probe: Probe, from: number, to: number): number => probe.node.truthUj(domainOf(probe), from, to);
+
+const errorUj = (probe: Probe, from: number, to: number): number =>
+  probe.recording.energyBetween(probe.domain, from, to) - truthUj(probe, from, to);
 
 /** For each event the span to the first event that is at least `lengthNs` later. */
 function windows(events: readonly number[], lengthNs: number): [number, number][] {
