@@ -83,7 +83,7 @@ TEST(privileges_have_the_kernels_names) {
   CHECK_EQUAL(names_of(0), "");
 }
 
-TEST(privileges_go_from_every_thread_also_from_one_that_blocks_all_signals) {
+TEST(privileges_go_from_all_also_from_who_blocks_all_signals) {
   with_privileges([] {
     int ends[2];
     CHECK_EQUAL(pipe(ends), 0);
