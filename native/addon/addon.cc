@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "addon/fail.h"
 #include "addon/options.h"
@@ -24,6 +25,9 @@ Napi::Array describe(Napi::Env env, std::span<const DomainInfo> domains) {
     object["kind"] = Napi::String::New(env, name_of(info.kind));
     object["quality"] = Napi::String::New(env, name_of(info.quality));
     object["witnessOf"] = Napi::String::New(env, info.witness_of);
+    const int64_t gap_ns = trusted_gap_ns(info.limits);
+    object["trustedGapNs"] = Napi::Number::New(
+        env, gap_ns == kNoBoundNs ? std::numeric_limits<double>::infinity() : static_cast<double>(gap_ns));
     list[count++] = object;
   }
   return list;

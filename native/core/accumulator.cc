@@ -9,22 +9,19 @@ namespace {
 // Power times time in microjoules: W x ns / 1000.
 constexpr int64_t kNsWattsPerMicrojoule = 1000;
 
-constexpr int64_t kForever = std::numeric_limits<int64_t>::max();
-
 int64_t shortest_wrap_ns(const CounterLimits& limits) {
-  if (limits.modulus_uj == 0 || limits.max_watts == 0) return kForever;
+  if (limits.modulus_uj == 0 || limits.max_watts == 0) return kNoBoundNs;
   const auto ns = static_cast<unsigned __int128>(limits.modulus_uj) * kNsWattsPerMicrojoule / limits.max_watts;
-  return static_cast<int64_t>(std::min<unsigned __int128>(ns, kForever));
-}
-
-int64_t longest_trusted_gap_ns(const CounterLimits& limits) {
-  return std::min(shortest_wrap_ns(limits), limits.max_gap_ns > 0 ? limits.max_gap_ns : kForever);
+  return static_cast<int64_t>(std::min<unsigned __int128>(ns, kNoBoundNs));
 }
 
 }  // namespace
 
-Accumulator::Accumulator(const CounterLimits& limits) noexcept
-    : limits_(limits), safe_ns_(longest_trusted_gap_ns(limits)) {}
+int64_t trusted_gap_ns(const CounterLimits& limits) noexcept {
+  return std::min(shortest_wrap_ns(limits), limits.max_gap_ns > 0 ? limits.max_gap_ns : kNoBoundNs);
+}
+
+Accumulator::Accumulator(const CounterLimits& limits) noexcept : limits_(limits), safe_ns_(trusted_gap_ns(limits)) {}
 
 void Accumulator::rebase(int64_t now_ns) noexcept {
   started_ = false;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "core/meter.h"
 #include "core/tally.h"
@@ -16,6 +17,12 @@ struct DomainHealth {
   Tally gaps;
   Tally freezes;
 };
+
+inline constexpr int64_t kNoBoundNs = std::numeric_limits<int64_t>::max();
+
+// The longest time between two readings whose difference is trusted: in more, the counter could wrap twice, or the
+// meter says that it could have begun anew. kNoBoundNs: every difference is.
+int64_t trusted_gap_ns(const CounterLimits& limits) noexcept;
 
 // Laws (docs/physics.md): a failed read is a gap; a wrap adds exactly one modulus; a step that power limits rule out is
 // a reset; after a gap in which a second wrap could hide nothing is booked; a frozen counter loses its coverage.
@@ -34,7 +41,6 @@ class Accumulator {
   int64_t known_at_ns() const noexcept { return changed_at_ns_; }
   const DomainHealth& health() const noexcept { return health_; }
 
-  // The longest time between two reads whose difference is trusted: in more, the counter could wrap twice.
   int64_t safe_ns() const noexcept { return safe_ns_; }
 
  private:

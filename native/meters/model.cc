@@ -3,10 +3,14 @@
 #include <optional>
 #include <vector>
 
+#include "core/clock.h"
 #include "meters/meters.h"
 
 namespace wattle {
 namespace {
+
+// CPU time that comes to light after a longer silence is nobody's.
+constexpr int64_t kMaxGapNs = 60 * kNsPerSecond;
 
 constexpr const char* kPackageName = "package";
 constexpr const char* kGpuName = "gpu";
@@ -27,7 +31,7 @@ class Model final : public Meter {
   Model(const Profile& profile, const MeterContext& context)
       : profile_(profile), has_package_(context.wants(kPackageName)) {
     const auto add = [&](const char* name, DomainKind kind) {
-      domains_.push_back({name, kind, Quality::kEstimated, {}, {}});
+      domains_.push_back({name, kind, Quality::kEstimated, {.max_gap_ns = kMaxGapNs}, {}});
     };
     if (has_package_) add(kPackageName, DomainKind::kPackage);
     if (profile.gpu_watts > 0 && context.wants(kGpuName)) add(kGpuName, DomainKind::kGpu);

@@ -33,7 +33,7 @@ constexpr int64_t kUpdateNs = 100 * kNsPerMs + kSlowestCallNs;
 // altogether stands still.
 constexpr int64_t kFrozenAfterNs = 2 * kNsPerSecond;
 // The counter does not wrap, but in a long silence it may have begun anew and have overtaken its old value.
-constexpr int64_t kMaxGapNs = 300 * kNsPerSecond;
+constexpr int64_t kMaxGapNs = 60 * kNsPerSecond;
 // For how long a power reading may stand for what follows.
 constexpr int64_t kMaxHoldNs = 3 * kNsPerSecond;
 

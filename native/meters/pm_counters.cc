@@ -190,17 +190,20 @@ std::vector<Candidate> candidates() {
   return all;
 }
 
+// A blade that says nothing for longer may have been started anew.
+constexpr int64_t kMaxGapNs = 60 * kNsPerSecond;
+
 // All sockets, all memory, one accelerator module, and the whole node, with room for years to come.
 CounterLimits limits_of(DomainKind kind) {
   switch (kind) {
     case DomainKind::kNode:
-      return {0, 20'000, kUpdateNs, kFrozenNs, 0};
+      return {0, 20'000, kUpdateNs, kFrozenNs, kMaxGapNs};
     case DomainKind::kPackage:
-      return {0, 4'000, kUpdateNs, kFrozenNs, 0};
+      return {0, 4'000, kUpdateNs, kFrozenNs, kMaxGapNs};
     case DomainKind::kDram:
-      return {0, 1'000, kUpdateNs, kIdleFrozenNs, 0};
+      return {0, 1'000, kUpdateNs, kIdleFrozenNs, kMaxGapNs};
     default:
-      return {0, 4'000, kUpdateNs, kIdleFrozenNs, 0};
+      return {0, 4'000, kUpdateNs, kIdleFrozenNs, kMaxGapNs};
   }
 }
 

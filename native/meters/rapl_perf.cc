@@ -25,8 +25,8 @@ using Outcome = MeterProbe::Outcome;
 
 // The kernel extends the 32-bit counter to 64 bits whenever it looks at it: at every read, and by a timer that counts
 // on 200 W. A domain that draws more than that must be read before its counter turns once: in 65 s at 1000 W where the
-// unit is the smallest, 2^-16 J. A psys counter (2^-14 J or more) may draw 10 kW, so it turns in 26 s.
-constexpr int64_t kMaxGapNs = 60 * kNsPerSecond;
+// unit is the smallest, 2^-16 J, which kRaplMaxGapNs allows for. A psys counter (2^-14 J or more) may draw 10 kW, so it
+// turns in 26 s.
 constexpr int64_t kPsysMaxGapNs = 20 * kNsPerSecond;
 // A group that fails is opened elsewhere this often, and on at most so many CPUs each time.
 constexpr int64_t kReopenNs = kNsPerSecond;
@@ -301,7 +301,7 @@ class Opener {
   void add(Group& group, const Event& event, const std::string& name, Descriptor descriptor) {
     opened_.insert(name);
     const DomainKind kind = event.known.kind;
-    const int64_t max_gap_ns = kind == DomainKind::kPsys ? kPsysMaxGapNs : kMaxGapNs;
+    const int64_t max_gap_ns = kind == DomainKind::kPsys ? kPsysMaxGapNs : kRaplMaxGapNs;
     group.open[group.members.size()] = std::move(descriptor);
     group.members.push_back({event.perf, event.shift, domains.size()});
     domains.push_back({name, kind, Quality::kMeasured, rapl_limits(kind, range_uj(event.shift), max_gap_ns), {}});

@@ -7,13 +7,16 @@ import { type JobShare, attribute } from './attribution.js';
 import type { IdleFloor } from './idle-floor.js';
 import type { ActiveJob, CpuAccount, JobTable } from './jobs.js';
 import { OpenSegment } from './segment.js';
-import type { Snapshot } from './snapshot.js';
+import { COUNTED_KINDS, type CountedKind, type Snapshot } from './snapshot.js';
 
 /** A wall clock that moves this much more or less than the monotonic one was set, or the host slept. */
 const CLOCK_STEP_MS = 250;
 
 /** Wall clock against monotonic clock over one window, and rounding to milliseconds. */
 const MAX_DRIFT_MS = 2;
+
+/** Time is covered where all of it is but for what rounding and clock readings take. */
+const FULLY = 0.999;
 
 export interface BookerOptions {
   /** Length of a ledger interval; segments never cross its edges. */
@@ -215,22 +218,35 @@ export class Booker {
   ): void {
     const span = snapshot.monoNs - last.monoNs;
     const shareAt = (ns: number): number => (ns - last.monoNs) / span;
-    const between = (key: 'package' | 'dram' | 'gpu' | 'node' | 'coveredNs'): number =>
-      interpolate(last[key], snapshot[key], shareAt(toNs)) - interpolate(last[key], snapshot[key], shareAt(fromNs));
-
+    const part = (before: number, after: number): number =>
+      interpolate(before, after, shareAt(toNs)) - interpolate(before, after, shareAt(fromNs));
+    const between = (kind: CountedKind): number => part(last[kind], snapshot[kind]);
     const durationNs = toNs - fromNs;
-    const microjoules = this.#groups(between('package'), between('dram'), between('gpu'), between('node'));
-    const coveredNs = Math.min(between('coveredNs'), durationNs);
+    /** The least of the kind's domains; all of the time where it has none. */
+    const covered = (kind: CountedKind): number =>
+      snapshot.coveredNs[kind].reduce(
+        (least, after, index) => Math.min(least, part(last.coveredNs[kind][index] ?? 0, after)),
+        durationNs,
+      );
+
+    const nodeCovered = covered('node') >= durationNs * FULLY;
+    const microjoules = this.#groups(
+      between('package'),
+      between('dram'),
+      between('gpu'),
+      nodeCovered ? between('node') : null,
+    );
+    const coveredNs = Math.min(...COUNTED_KINDS.map(covered));
     const present = cpu.jobs.filter((entry) => entry.fromNs < toNs && entry.toNs > fromNs);
-    const part = (entry: JobCpu): number => durationNs / (entry.toNs - entry.fromNs);
+    const partOf = (entry: JobCpu): number => durationNs / (entry.toNs - entry.fromNs);
     const shares: JobShare[] = present.map((entry) => ({
       cores: entry.job.cores,
       gpus: entry.job.gpus,
-      cpuNs: entry.cpuNs * part(entry),
+      cpuNs: entry.cpuNs * partOf(entry),
     }));
     const systemCpuNs = (cpu.systemNs * durationNs) / span;
     const empty = present.length === 0;
-    if (coveredNs >= durationNs * 0.999) this.#floor.observe(microjoules.package, durationNs, empty);
+    if (covered('package') >= durationNs * FULLY) this.#floor.observe(microjoules.package, durationNs, empty);
 
     const split = attribute({
       durationNs,
@@ -248,7 +264,7 @@ export class Booker {
     present.forEach((entry, index) => {
       const share = split.jobs[index];
       const cpuNs = shares[index]?.cpuNs ?? 0;
-      if (share) segment.addJob(entry.job, { ...slice, share, cpuNs }, entry.steps, part(entry));
+      if (share) segment.addJob(entry.job, { ...slice, share, cpuNs }, entry.steps, partOf(entry));
     });
     segment.addNodeOwner('idle', { ...slice, share: split.idle, cpuNs: 0 });
     segment.addNodeOwner('system', { ...slice, share: split.system, cpuNs: systemCpuNs });
@@ -257,10 +273,13 @@ export class Booker {
     }
   }
 
-  /** `other` is what a node meter saw beyond the inner domains; where it lags, the debt is carried, not invented. */
-  #groups(pkg: number, dram: number, gpu: number, node: number): Record<DomainGroup, number> {
+  /**
+   * `other` is what a node meter saw beyond the inner domains; where it lags, the debt is carried, not invented.
+   * @param node null where the node meter did not see all of the time: what it missed is no debt
+   */
+  #groups(pkg: number, dram: number, gpu: number, node: number | null): Record<DomainGroup, number> {
     let other = 0;
-    if (this.#options.hasNodeMeter) {
+    if (this.#options.hasNodeMeter && node !== null) {
       const rest = node - pkg - dram - gpu - this.#nodeDebt;
       other = Math.max(0, rest);
       this.#nodeDebt = Math.max(0, -rest);

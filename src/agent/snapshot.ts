@@ -18,8 +18,11 @@ export interface Snapshot {
   readonly dram: number;
   readonly gpu: number;
   readonly node: number;
-  /** Cumulative time in which every domain in use was sampled, ns: the least of the domains. */
-  readonly coveredNs: number;
+  /**
+   * Cumulative time in which each domain was sampled, ns, by kind. Each on its own: the least of cumulative times would
+   * hide a gap of one domain behind an older one of another.
+   */
+  readonly coveredNs: CoveredNs;
   /** Cumulative CPU time by sampler slot, ns; NaN where it could not be read. */
   readonly cpuNs: readonly number[];
 }
@@ -29,10 +32,17 @@ export interface Snapshot {
  * and `node` are added up, so no joule is counted twice (law 4).
  */
 export const COUNTED_KINDS = ['package', 'dram', 'gpu', 'node'] as const satisfies readonly DomainKind[];
-type CountedKind = (typeof COUNTED_KINDS)[number];
+export type CountedKind = (typeof COUNTED_KINDS)[number];
+export type CoveredNs = Readonly<Record<CountedKind, readonly number[]>>;
 
-/** A domain that gives no reading holds moments up for this long, or for two of its own periods; then they go without. */
-const MAX_PENDING_NS = 5e9;
+/**
+ * A silent domain holds moments up for as long as a reading may still come whose difference is trusted, so that joules
+ * of before and after a job's edge are told apart even then; what comes later is a gap by then, and brings none. So
+ * much longer, for the reading to arrive: two of the domain's periods, and a busy machine.
+ */
+const ARRIVAL_NS = 2e9;
+/** A domain of which every difference is trusted, however old, does not hold up the books for ever. */
+const LONGEST_PENDING_NS = 900e9;
 
 /** What was known of a domain at one time. */
 interface Known {
@@ -73,7 +83,7 @@ export class SnapshotReader {
     );
     this.#tracks = counted.map((domain) => ({
       domain,
-      maxPendingNs: Math.max(MAX_PENDING_NS, 2e9 / domain.rateHz),
+      maxPendingNs: Math.min(domain.trustedGapNs, LONGEST_PENDING_NS) + 2e9 / domain.rateHz + ARRIVAL_NS,
       before: UNKNOWN,
       latest: UNKNOWN,
     }));
@@ -138,6 +148,8 @@ export class SnapshotReader {
         (total, { energyUj }, index) => total + (this.#tracks[index]?.domain.kind === kind ? energyUj : 0),
         0,
       );
+    const covered = (kind: CountedKind): number[] =>
+      known.flatMap(({ coveredNs }, index) => (this.#tracks[index]?.domain.kind === kind ? [coveredNs] : []));
     return {
       monoNs,
       realMs,
@@ -145,7 +157,12 @@ export class SnapshotReader {
       dram: sum('dram'),
       gpu: sum('gpu'),
       node: sum('node'),
-      coveredNs: known.length === 0 ? 0 : Math.min(...known.map(({ coveredNs }) => coveredNs)),
+      coveredNs: {
+        package: covered('package'),
+        dram: covered('dram'),
+        gpu: covered('gpu'),
+        node: covered('node'),
+      },
       cpuNs,
     };
   }

@@ -10,6 +10,7 @@ export interface NativeDomain {
   readonly quality: Quality;
   /** Name of the domain of the same meter that this one is a second opinion of; empty where it is none. */
   readonly witnessOf: string;
+  readonly trustedGapNs: number;
 }
 
 export interface NativeStats {

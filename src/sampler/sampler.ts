@@ -64,7 +64,12 @@ export class Sampler {
       if (found === undefined) return rateHz;
       return isSource(found.meter) ? Math.min(paceHz(found.meter), found.native.rateHz) : found.native.rateHz;
     };
-    this.domains = domains.map((domain, index) => ({ index, rateHz: paceOf(domain.meter), ...domain }));
+    this.domains = domains.map((domain, index) => ({
+      index,
+      rateHz: paceOf(domain.meter),
+      trustedGapNs: this.#native.domains[index]?.trustedGapNs ?? Infinity,
+      ...domain,
+    }));
     this.reasons = reasons;
     this.#sources = used.flatMap(({ meter }) => {
       const domain = this.domains.find((one) => one.meter === meter.kind);

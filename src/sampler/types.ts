@@ -77,6 +77,8 @@ export interface Domain {
   readonly meter: MeterKind;
   /** Reads per second that are asked of its meter. */
   readonly rateHz: number;
+  /** The longest time between two readings whose difference is still trusted, ns; Infinity: there is no bound. */
+  readonly trustedGapNs: number;
   readonly quality: Quality;
   /** Index of the domain whose energy contains this one's: never add both. Null for a root, and for a witness. */
   readonly parent: number | null;

@@ -4,7 +4,7 @@ import { Booker, type BookerOptions } from '../../src/agent/booker.js';
 import { IdleFloor } from '../../src/agent/idle-floor.js';
 import { JobTable, newAccount } from '../../src/agent/jobs.js';
 import type { HookEvent } from '../../src/agent/events.js';
-import type { Snapshot } from '../../src/agent/snapshot.js';
+import type { CoveredNs, Snapshot } from '../../src/agent/snapshot.js';
 import { type DomainGroup, type Segment, batchSchema } from '../../src/contract/index.js';
 import * as v from 'valibot';
 
@@ -30,6 +30,9 @@ function setUp(over: Partial<BookerOptions> = {}, floorWatts = 0) {
   return { jobs, booker: new Booker(options, jobs, floor) };
 }
 
+/** A package and a node meter with the same coverage. */
+const covered = (ns: number): CoveredNs => ({ package: [ns], dram: [], gpu: [], node: [ns] });
+
 const snapshot = (
   seconds: number,
   joules: number,
@@ -42,7 +45,7 @@ const snapshot = (
   dram: 0,
   gpu: 0,
   node: 0,
-  coveredNs: seconds * SECOND,
+  coveredNs: covered(seconds * SECOND),
   cpuNs: cpuSeconds.map((s) => s * SECOND),
   ...over,
 });
@@ -224,9 +227,9 @@ describe('CPU time', () => {
 describe('clocks and gaps', () => {
   test('a gap in coverage reaches the rows', () => {
     const { jobs, booker } = setUp();
-    booker.book(snapshot(0, 0, [], { coveredNs: 0 }));
+    booker.book(snapshot(0, 0, [], { coveredNs: covered(0) }));
     jobs.start(event(1, 0), 0);
-    booker.book(snapshot(10, 100, [], { coveredNs: 4 * SECOND }));
+    booker.book(snapshot(10, 100, [], { coveredNs: covered(4 * SECOND) }));
     booker.closeSegment();
     const [segment] = booker.takeSegments();
     expect(segment?.coveredMs).toBe(4000);
@@ -257,6 +260,41 @@ describe('clocks and gaps', () => {
   });
 });
 
+test('what a node meter did not see is no debt: the remainder is back as soon as the meter is', () => {
+  const { booker } = setUp({ hasNodeMeter: true });
+  const at = (seconds: number, node: number, nodeSeconds: number): Snapshot =>
+    snapshot(seconds, 200 * seconds, [], {
+      node: node * 1e6,
+      coveredNs: { ...covered(seconds * SECOND), node: [nodeSeconds * SECOND] },
+    });
+  booker.book(at(0, 0, 0));
+  booker.book(at(10, 3000, 10));
+  // The management controller is out of reach for an hour.
+  for (let seconds = 20; seconds <= 3610; seconds += 10) booker.book(at(seconds, 3000, 10));
+  booker.book(at(3620, 6000, 20));
+  booker.closeSegment();
+  const segments = booker.takeSegments();
+  check(segments);
+  const other = segments.map((segment) => segment.microjoules.other / 1e6);
+  expect(other.reduce((sum, joules) => sum + joules, 0)).toBe(2000);
+  expect(segments.at(-1)?.microjoules.other).toBe(1000e6);
+  expect(segments.slice(2, -2).every((segment) => segment.coveredMs === 0)).toBe(true);
+});
+
+test('a gap of one domain is not hidden by an older one of another', () => {
+  const { booker } = setUp({ hasNodeMeter: true });
+  // The node meter missed the first minute; later the package counter is silent for ten seconds.
+  const at = (seconds: number, packageSeconds: number): Snapshot =>
+    snapshot(seconds, 100 * packageSeconds, [], {
+      node: 300e6 * seconds,
+      coveredNs: { package: [packageSeconds * SECOND], dram: [], gpu: [], node: [(seconds - 60) * SECOND] },
+    });
+  booker.book(at(100, 100));
+  booker.book(at(110, 100));
+  booker.closeSegment();
+  expect(booker.takeSegments().map((segment) => segment.coveredMs)).toEqual([0]);
+});
+
 test('law 1 and 2 over any course of jobs, power, gaps and clock steps', () => {
   const action = fc.record({
     advance: fc.integer({ min: 1, max: 5000 }),
@@ -264,6 +302,7 @@ test('law 1 and 2 over any course of jobs, power, gaps and clock steps', () => {
     dram: fc.integer({ min: 0, max: 1_000_000 }),
     node: fc.integer({ min: 0, max: 3_000_000 }),
     covered: fc.double({ min: 0, max: 1, noNaN: true }),
+    nodeCovered: fc.double({ min: 0, max: 1, noNaN: true }),
     clockStep: fc.oneof(
       { weight: 9, arbitrary: fc.constant(0) },
       { weight: 1, arbitrary: fc.integer({ min: -1e7, max: 1e7 }) },
@@ -284,6 +323,8 @@ test('law 1 and 2 over any course of jobs, power, gaps and clock steps', () => {
       booker.book(now);
       const segments: Segment[] = [];
       for (const each of actions) {
+        const more = (before: readonly number[], share: number): number[] =>
+          before.map((ns) => ns + Math.floor(share * each.advance * 1e6));
         const at = (share: number): number => now.monoNs + Math.floor(share * each.advance * 1e6);
         if (each.start) jobs.start({ ...event(each.start.jobId, 0), monoNs: at(each.start.at) }, now.monoNs);
         if (each.end) jobs.end(each.end.jobId, 0, at(each.end.at));
@@ -294,7 +335,11 @@ test('law 1 and 2 over any course of jobs, power, gaps and clock steps', () => {
           package: now.package + each.package,
           dram: now.dram + each.dram,
           node: now.node + each.node,
-          coveredNs: now.coveredNs + Math.floor(each.covered * each.advance * 1e6),
+          coveredNs: {
+            ...now.coveredNs,
+            package: more(now.coveredNs.package, each.covered),
+            node: more(now.coveredNs.node, each.nodeCovered),
+          },
         };
         booker.book(now);
         jobs.retire(now.monoNs);

@@ -12,20 +12,25 @@ interface State {
   watts: number;
 }
 
+interface DomainSpec {
+  readonly kind: DomainKind;
+  readonly watts: number;
+  readonly rateHz?: number;
+  readonly trustedGapMs?: number;
+  readonly witnessOf?: number;
+}
+
 /** A reader fed by hand: domains of constant power, each known up to its own time. */
 class Bench {
   readonly reader: SnapshotReader;
   readonly #states: State[];
   readonly #fromMs: number;
 
-  constructor(
-    domains: readonly { kind: DomainKind; watts: number; rateHz?: number; witnessOf?: number }[],
-    fromMs = 1000,
-  ) {
+  constructor(domains: readonly DomainSpec[], fromMs = 1000) {
     this.#fromMs = fromMs;
     this.#states = domains.map(({ watts }) => ({ atMs: 0, watts }));
     this.reader = new SnapshotReader(
-      domains.map(({ kind, rateHz = 10, witnessOf = null }, index): Domain => ({
+      domains.map(({ kind, rateHz = 10, trustedGapMs = 60_000, witnessOf = null }, index): Domain => ({
         index,
         name: `${kind}-${index}`,
         kind,
@@ -95,31 +100,46 @@ test('a slow domain is waited for, and taken at the moment between its two readi
   bench.tick(2000, [2000, 1950]);
   const snapshots = bench.reader.take(2000 * MS);
   expect(joules(snapshots)).toEqual(Array.from({ length: 9 }, (_, i) => [1100 + 100 * i, 10 * (i + 1), 40 * (i + 1)]));
-  expect(snapshots.map(({ coveredNs }) => coveredNs / MS)).toEqual(Array.from({ length: 9 }, (_, i) => 100 * (i + 1)));
+  expect(snapshots.map(({ coveredNs }) => (coveredNs.node[0] ?? 0) / MS)).toEqual(
+    Array.from({ length: 9 }, (_, i) => 100 * (i + 1)),
+  );
 });
 
-test('a domain that stays silent is waited for only so long; what it counted meanwhile comes with its next reading', () => {
+test('a silent domain is waited for as long as its next reading may count, and its joules fall on the time between', () => {
   const bench = new Bench([
     { kind: 'package', watts: 100 },
     { kind: 'dram', watts: 10 },
   ]);
   bench.mark(1000);
-  bench.mark(1100);
-  bench.mark(1200, [1200, 1100]);
-  expect(bench.reader.take(1200 * MS)).toHaveLength(2);
-  expect(bench.reader.take(6000 * MS)).toEqual([]);
-  bench.mark(6200, [6200, 1100]);
-  const stuck = bench.reader.take(6200 * MS);
-  expect(stuck.map(({ dram, coveredNs }) => [dram / 1e6, coveredNs / MS])).toEqual([
-    [1, 100],
-    [1, 100],
+  for (let ms = 2000; ms <= 30_000; ms += 1000) bench.mark(ms, [ms, 1000]);
+  expect(bench.reader.take(30_000 * MS)).toHaveLength(1);
+  bench.mark(31_000);
+  const snapshots = bench.reader.take(31_000 * MS);
+  expect(snapshots.map(({ dram }) => dram / 1e6)).toEqual(Array.from({ length: 30 }, (_, i) => 10 * (i + 1)));
+});
+
+test('after a longer silence moments go without, and say so', () => {
+  const bench = new Bench([
+    { kind: 'package', watts: 100 },
+    { kind: 'dram', watts: 10, trustedGapMs: 5000 },
   ]);
-  bench.mark(6300);
-  expect(bench.reader.take(6300 * MS).map(({ dram }) => dram / 1e6)).toEqual([53]);
+  bench.mark(1000);
+  bench.mark(2000);
+  bench.mark(3000, [3000, 2000]);
+  expect(bench.reader.take(9000 * MS)).toHaveLength(2);
+  bench.mark(9500, [9500, 2000]);
+  const stuck = bench.reader.take(9500 * MS);
+  expect(stuck.map(({ dram, coveredNs }) => [dram / 1e6, (coveredNs.dram[0] ?? 0) / MS])).toEqual([
+    [10, 1000],
+    [10, 1000],
+  ]);
+  // It does not hold up what comes now.
+  bench.mark(9600, [9600, 2000]);
+  expect(bench.reader.take(9600 * MS)).toHaveLength(1);
 });
 
 test('a meter that is asked every ten seconds may take its time', () => {
-  const bench = new Bench([{ kind: 'node', watts: 1, rateHz: 0.1 }]);
+  const bench = new Bench([{ kind: 'node', watts: 1, rateHz: 0.1, trustedGapMs: 1000 }]);
   bench.mark(1000);
   bench.mark(1100, [1000]);
   expect(bench.reader.take(12_000 * MS)).toHaveLength(1);
@@ -165,11 +185,19 @@ test('however the readings come: snapshots are whole numbers that never fall', (
       }
       taken.push(...bench.reader.take(Infinity));
       expect(taken).toHaveLength(steps.filter(([, , wanted]) => wanted).length);
-      for (const key of ['package', 'node', 'coveredNs', 'monoNs'] as const) {
-        taken.forEach((snapshot, index) => {
-          expect(snapshot[key]).toBeGreaterThanOrEqual(taken[index - 1]?.[key] ?? 0);
+      const values = ({ monoNs, package: pkg, node, coveredNs }: Snapshot): number[] => [
+        monoNs,
+        pkg,
+        node,
+        ...coveredNs.package,
+        ...coveredNs.node,
+      ];
+      taken.forEach((snapshot, index) => {
+        const before = taken[index - 1];
+        values(snapshot).forEach((value, key) => {
+          expect(value).toBeGreaterThanOrEqual(before ? (values(before)[key] ?? 0) : 0);
         });
-      }
+      });
     }),
   );
 });

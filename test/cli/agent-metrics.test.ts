@@ -36,6 +36,7 @@ const domain = (index: number, over: Partial<Domain> = {}): Domain => ({
   kind: 'package',
   meter: 'rapl-perf',
   rateHz: 10,
+  trustedGapNs: 60e9,
   quality: 'measured',
   parent: null,
   witnessOf: null,

@@ -61,6 +61,7 @@ const looked = (domains: readonly Given[], gpus: readonly GpuStatus[] = []): Loo
       kind: 'package',
       meter: 'rapl-perf',
       rateHz: 100,
+      trustedGapNs: 60e9,
       quality: 'measured',
       parent: null,
       witnessOf: null,

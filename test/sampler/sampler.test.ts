@@ -124,6 +124,7 @@ test('a model says that it estimates, and has a gpu where one is declared', () =
     {
       index: 0,
       rateHz: 10,
+      trustedGapNs: 60e9,
       name: 'package',
       kind: 'package',
       meter: 'model',
@@ -134,6 +135,7 @@ test('a model says that it estimates, and has a gpu where one is declared', () =
     {
       index: 1,
       rateHz: 10,
+      trustedGapNs: 60e9,
       name: 'gpu',
       kind: 'gpu',
       meter: 'model',
