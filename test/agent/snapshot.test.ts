@@ -36,6 +36,7 @@ class Bench {
         kind,
         meter: 'model',
         rateHz,
+        trustedGapNs: trustedGapMs * MS,
         quality: 'measured',
         parent: null,
         witnessOf,
