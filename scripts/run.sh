@@ -1,5 +1,6 @@
 #!/bin/sh
-# run.sh demo|test|bench|lint [ARGUMENTS]: what `npm run demo`, `npm test`, `npm run bench` and `npm run lint` do.
+# run.sh demo|test|bench|lint|fuzz [ARGUMENTS]: what `npm run demo`, `npm test`, `npm run bench`, `npm run lint` and
+# `npm run fuzz` do.
 set -eu
 cd "$(dirname "$0")/.."
 verb=${1:-}
@@ -63,4 +64,5 @@ case $verb in
     if [ $# -gt 0 ]; then jest "$@"; else test_all; fi
     ;;
   lint) lint ;;
+  fuzz) exec node scripts/fuzz.mjs "$@" ;;
 esac

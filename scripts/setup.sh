@@ -1,5 +1,5 @@
 #!/bin/sh
-# setup.sh demo|test|bench|lint: brings what that verb needs on a Debian machine with Node and git, and nothing else.
+# setup.sh demo|test|bench|lint|fuzz: brings what that verb needs on a Debian machine with Node and git, and nothing else.
 # It says what it will install before it does; without root or apt it prints the one line to run, and exits 1.
 # What is there already costs a second.
 set -eu
@@ -45,12 +45,20 @@ need_cluster() {
 need_tests() {
   need_file /usr/lib/postgresql/*/bin/postgres postgresql
   need shellcheck shellcheck
+  need valgrind valgrind
 }
 
 need_linters() {
   need shellcheck shellcheck
   need luacheck lua-check
   need clang-format clang-format
+}
+
+need_fuzzer() {
+  need clang++ clang
+  need_file /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a libclang-rt-14-dev
+  need cmake cmake
+  need make make
 }
 
 # Debian starts a daemon as soon as it is installed. Ours run by hand, in folders of their own, so no service may start.
@@ -134,9 +142,11 @@ case $verb in
     need_tests
     ;;
   lint) need_linters ;;
-  *) die 'usage: setup.sh demo|test|bench|lint' ;;
+  fuzz) need_fuzzer ;;
+  *) die 'usage: setup.sh demo|test|bench|lint|fuzz' ;;
 esac
 packages
+[ "$verb" = fuzz ] && exit 0
 dependencies
 [ "$verb" = lint ] && exit 0
 native

@@ -1,12 +1,15 @@
-// Runs every test, or those whose name contains the first argument.
+// Runs every test, or those whose name contains the argument, or, after a `-`, those whose name does not.
 #include <cstring>
 
 #include "check.h"
 
 int main(int argc, char** argv) {
+  const char* part = argc > 1 ? argv[1] : "";
+  const bool without = *part == '-';
+  if (without) part++;
   int run = 0;
   for (const auto& test : wattle::test::cases()) {
-    if (argc > 1 && std::strstr(test.name, argv[1]) == nullptr) continue;
+    if ((std::strstr(test.name, part) == nullptr) != without) continue;
     const int before = wattle::test::failures();
     test.body();
     std::printf("%s %s\n", wattle::test::failures() == before ? "ok" : "FAILED", test.name);
