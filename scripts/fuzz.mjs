@@ -11,8 +11,9 @@ const CORPUS = 'test/native/fuzz/corpus';
 const SANITIZE = 'address,undefined';
 
 function run(command, args, env = {}) {
-  const { status, error } = spawnSync(command, args, { stdio: 'inherit', env: { ...process.env, ...env } });
+  const { status, signal, error } = spawnSync(command, args, { stdio: 'inherit', env: { ...process.env, ...env } });
   if (error !== undefined) throw error;
+  if (status !== 0) console.log(`${command} ended with ${signal ?? status}`);
   return status === 0;
 }
 

@@ -11,6 +11,8 @@
 #include "check.h"
 #include "core/clock.h"
 #include "core/sampling_thread.h"
+#include "fake_hardware.h"
+#include "fake_processor.h"
 #include "meters/meters.h"
 #include "scratch.h"
 
@@ -120,22 +122,42 @@ class Blocking final : public Meter {
   const DomainInfo domain_{"node", DomainKind::kNode, Quality::kMeasured, {}, {}};
 };
 
-// A node's files under a root of our own.
-struct Files {
-  Files() {
-    for (const char* id : {"intel-rapl:0", "intel-rapl:0:0", "intel-rapl:1"}) {
-      scratch.write(std::string("class/powercap/") + id + "/name", id[10] == '1' ? "package-1\n" : "package-0\n");
-      scratch.write(std::string("class/powercap/") + id + "/energy_uj", "1000\n");
-      scratch.write(std::string("class/powercap/") + id + "/max_energy_range_uj", "262143328850\n");
+// A node's files and registers, with every interface that is read on the sampling thread.
+struct Node {
+  Node() {
+    for (const auto& [id, name] : {std::pair{"intel-rapl:0", "package-0"}, std::pair{"intel-rapl:0:0", "dram"}}) {
+      const std::string zone = std::string("class/powercap/") + id;
+      scratch.write(zone + "/name", std::string(name) + "\n");
+      scratch.write(zone + "/energy_uj", "1000\n");
+      scratch.write(zone + "/max_energy_range_uj", "262143328850\n");
     }
-    scratch.write("class/powercap/intel-rapl:0:0/name", "dram\n");
     scratch.write("cpu.stat", "usage_usec 42\nuser_usec 1\n");
+    write_model(scratch, "AuthenticAMD", 23, 49);
+    write_cpus(scratch, test::kTwoPackages);
+    const std::string pmu = "bus/event_source/devices/power/";
+    scratch.write(pmu + "type", "27\n");
+    scratch.write(pmu + "cpumask", "0,2\n");
+    scratch.write(pmu + "events/energy-pkg", "event=0x02\n");
+    scratch.write(pmu + "events/energy-pkg.scale", "2.3283064365386962890625e-10\n");
+    scratch.write(pmu + "events/energy-pkg.unit", "Joules\n");
+    scratch.write("class/hwmon/hwmon3/name", "amd_energy\n");
+    scratch.write("class/hwmon/hwmon3/energy1_label", "Esocket0\n");
+    scratch.write("class/hwmon/hwmon3/energy1_input", "1000\n");
+    scratch.write("devices/system/node/node0/cpulist", "0-1,4-5\n");
+    for (int cpu = 0; cpu < 8; cpu++) {
+      hardware.perf[{27, 2, cpu}] = 0;
+      // Unit, core and package.
+      hardware.registers[{cpu, 0xC0010299}] = 0xA1003;
+      hardware.registers[{cpu, 0xC001029A}] = 1;
+      hardware.registers[{cpu, 0xC001029B}] = 1;
+    }
   }
   test::Scratch scratch;
+  test::FakeHardware hardware;
 };
 
 // Runs the sampling thread over the meters, forces ticks, changes slots and files beside it, and reports values.
-void run(std::vector<std::unique_ptr<Meter>> meters, const Files& files, std::shared_ptr<CpuSlots> slots) {
+void run(std::vector<std::unique_ptr<Meter>> meters, const Node& node, std::shared_ptr<CpuSlots> slots) {
   std::atomic<uint64_t> ticks{0};
   std::vector<PacedMeter> paced;
   for (auto& meter : meters) paced.push_back({std::move(meter), 1});
@@ -150,9 +172,9 @@ void run(std::vector<std::unique_ptr<Meter>> meters, const Files& files, std::sh
   SamplingThread thread(sampler, kNsPerSecond / 10'000);
   CHECK_EQUAL(thread.start(), 0);
   for (uint64_t i = 0; ticks < kTicks || thread.stats().forced_ticks.get() < kForcedTicks; i++) {
-    const int32_t slot = slots->watch(CpuFormat::kCpuStat, files.scratch.path(i % 2 == 0 ? "cpu.stat" : "absent"));
+    const int32_t slot = slots->watch(CpuFormat::kCpuStat, node.scratch.path(i % 2 == 0 ? "cpu.stat" : "absent"));
     thread.force_tick();
-    files.scratch.write("class/powercap/intel-rapl:0/energy_uj", i % 100 == 0 ? "torn" : std::to_string(i) + "\n");
+    node.scratch.write("class/powercap/intel-rapl:0/energy_uj", i % 100 == 0 ? "torn" : std::to_string(i) + "\n");
     for (uint32_t domain = 0; domain < sampler.domains().size(); domain++)
       sampler.report(domain, {Report::Kind::kWatts, 100, monotonic_ns()});
     std::this_thread::sleep_for(std::chrono::microseconds(200));
@@ -162,10 +184,10 @@ void run(std::vector<std::unique_ptr<Meter>> meters, const Files& files, std::sh
 }
 
 void run_with(void (*fault)()) {
-  const Files files;
+  const Node node;
   std::vector<std::unique_ptr<Meter>> meters;
   meters.push_back(std::make_unique<Faulty>(fault));
-  run(std::move(meters), files, std::make_shared<CpuSlots>(4));
+  run(std::move(meters), node, std::make_shared<CpuSlots>(4));
 }
 
 TEST(quiet_counts_a_meter_that_allocates) {
@@ -182,21 +204,24 @@ TEST(quiet_counts_a_meter_that_locks) {
 }
 
 TEST(quiet_sampling_thread_neither_allocates_nor_locks) {
-  const Files files;
+  Node node;
   auto slots = std::make_shared<CpuSlots>(8);
-  MeterContext context{.sysfs = files.scratch.root(), .slots = slots.get()};
+  MeterContext context{.sysfs = node.scratch.root(), .procfs = node.scratch.root(), .hardware = &node.hardware};
+  context.slots = slots.get();
   context.settings.set("idleWatts", 50.0);
   context.settings.set("wattsPerCore", 5.0);
   context.settings.set("cpuFormat", std::string("proc-stat"));
   context.settings.set("cpuPath", std::string("/proc/stat"));
   std::vector<std::unique_ptr<Meter>> meters;
-  for (const char* name : {"rapl-powercap", "model", "reported"}) {
-    meters.push_back(find_meter(name)(context).meter);
-    CHECK(meters.back() != nullptr);
-    if (meters.back() == nullptr) return;
+  for (const std::string name : {"rapl-perf", "rapl-powercap", "rapl-msr", "amd-energy", "model", "reported"}) {
+    MeterProbe probe = find_meter(name)(context);
+    CHECK_EQUAL(probe.meter ? "" : name + " finds nothing at " + probe.path, "");
+    if (probe.meter == nullptr) return;
+    CHECK(!probe.meter->may_block());
+    meters.push_back(std::move(probe.meter));
   }
   meters.push_back(std::make_unique<Blocking>());
-  run(std::move(meters), files, slots);
+  run(std::move(meters), node, slots);
   CHECK_EQUAL(allocations.load(), 0u);
   CHECK_EQUAL(locks.load(), 0u);
 }

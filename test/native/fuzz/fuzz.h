@@ -3,7 +3,11 @@
 // beyond it.
 #pragma once
 
+#include <unistd.h>
+
 #include <cstdlib>
+#include <filesystem>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -26,6 +30,20 @@ struct Registered {
 // What a parser promises of everything that it accepts.
 inline void promise(bool holds) {
   if (!holds) std::abort();
+}
+
+// For inputs of several files: the next line, without its end.
+inline std::string take_line(std::string_view& input) {
+  const size_t end = input.find('\n');
+  std::string line(input.substr(0, end));
+  input.remove_prefix(end == std::string_view::npos ? input.size() : end + 1);
+  return line;
+}
+
+// In memory where there is such a place: on a disk, thousands of new files take minutes.
+inline std::filesystem::path fast_folder() {
+  const std::filesystem::path memory = "/dev/shm";
+  return access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path();
 }
 
 }  // namespace wattle::fuzz

@@ -1,4 +1,4 @@
-#include <array>
+#include <climits>
 #include <string>
 #include <vector>
 
@@ -7,26 +7,14 @@
 #include "scratch.h"
 
 namespace wattle {
-namespace {
-
-// In memory where there is such a place: on a disk, thousands of new files take minutes.
-std::filesystem::path fast_folder() {
-  const std::filesystem::path memory = "/dev/shm";
-  return access(memory.c_str(), W_OK) == 0 ? memory : std::filesystem::temp_directory_path();
-}
-
-}  // namespace
 
 // A zone whose folder's name, name, counter and range are the input's four lines.
 FUZZ(powercap, input) {
-  static const test::Scratch scratch(fast_folder());
-  std::array<std::string, 4> lines;
-  for (std::string& line : lines) {
-    const size_t end = input.find('\n');
-    line = input.substr(0, end);
-    input.remove_prefix(end == std::string_view::npos ? input.size() : end + 1);
-  }
-  auto& [id, name, energy, range] = lines;
+  static const test::Scratch scratch(fuzz::fast_folder());
+  std::string id = fuzz::take_line(input);
+  const std::string name = fuzz::take_line(input);
+  const std::string energy = fuzz::take_line(input);
+  const std::string range = fuzz::take_line(input);
   id.resize(std::min<size_t>(id.size(), NAME_MAX));
   if (id.empty() || id == "." || id == ".." || id.find_first_of(std::string_view("/\0", 2)) != std::string::npos)
     return;

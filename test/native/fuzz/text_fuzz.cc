@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "core/text.h"
 #include "fuzz.h"
 
@@ -6,6 +8,13 @@ namespace wattle {
 using fuzz::promise;
 
 FUZZ(number, input) { parse_number(input); }
+
+FUZZ(cpu_list, input) {
+  const auto cpus = parse_cpu_list(input);
+  if (!cpus) return;
+  promise(std::is_sorted(cpus->begin(), cpus->end()));
+  promise(cpus->empty() || (cpus->front() >= 0 && cpus->back() <= kMaxCpu));
+}
 
 FUZZ(cpu_stat, input) { promise(parse_cpu_stat_ns(input).value_or(0) >= 0); }
 
