@@ -36,7 +36,7 @@ lint() {
   check prettier prettier --check --log-level=warn .
   check types tsc -p tsconfig.json --noEmit
   check knip knip
-  git ls-files 'native/*.cc' 'native/*.h' 'test/*.cc' 'test/*.h' 'bench/*.cc' >build/lint-files
+  git ls-files '*.c' '*.cc' '*.h' >build/lint-files
   check clang-format xargs -r clang-format --dry-run -Werror <build/lint-files
   git ls-files 'scripts/*.sh' .ci/run slurm/prolog slurm/epilog 'slurm/*.sh' 'test/*.sh' 'bench/*.sh' >build/lint-files
   check shellcheck xargs -r shellcheck <build/lint-files

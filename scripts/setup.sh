@@ -132,9 +132,14 @@ typescript() {
 verb=${1:-}
 node_is_new_enough 2>/dev/null || die 'Node 20.12 or newer is needed; see https://nodejs.org'
 case $verb in
-  demo | bench)
+  demo)
     need_compiler
     need_cluster
+    ;;
+  bench)
+    need_compiler
+    need_cluster
+    need valgrind valgrind
     ;;
   test)
     need_compiler
