@@ -1,5 +1,6 @@
 #!/bin/sh
-# run.sh demo|test|bench|lint [ARGUMENTS]: what `npm run demo`, `npm test`, `npm run bench` and `npm run lint` do.
+# run.sh demo|test|bench|lint|fuzz [ARGUMENTS]: what `npm run demo`, `npm test`, `npm run bench`, `npm run lint` and
+# `npm run fuzz` do.
 set -eu
 cd "$(dirname "$0")/.."
 verb=${1:-}
@@ -35,7 +36,7 @@ lint() {
   check prettier prettier --check --log-level=warn .
   check types tsc -p tsconfig.json --noEmit
   check knip knip
-  git ls-files 'native/*.cc' 'native/*.h' 'test/*.cc' 'test/*.h' 'bench/*.cc' >build/lint-files
+  git ls-files '*.c' '*.cc' '*.h' >build/lint-files
   check clang-format xargs -r clang-format --dry-run -Werror <build/lint-files
   git ls-files 'scripts/*.sh' .ci/run slurm/prolog slurm/epilog 'slurm/*.sh' 'test/*.sh' 'bench/*.sh' >build/lint-files
   check shellcheck xargs -r shellcheck <build/lint-files
@@ -63,4 +64,5 @@ case $verb in
     if [ $# -gt 0 ]; then jest "$@"; else test_all; fi
     ;;
   lint) lint ;;
+  fuzz) exec node scripts/fuzz.mjs "$@" ;;
 esac

@@ -1,5 +1,5 @@
 #!/bin/sh
-# setup.sh demo|test|bench|lint: brings what that verb needs on a Debian machine with Node and git, and nothing else.
+# setup.sh demo|test|bench|lint|fuzz: brings what that verb needs on a Debian machine with Node and git, and nothing else.
 # It says what it will install before it does; without root or apt it prints the one line to run, and exits 1.
 # What is there already costs a second.
 set -eu
@@ -45,12 +45,20 @@ need_cluster() {
 need_tests() {
   need_file /usr/lib/postgresql/*/bin/postgres postgresql
   need shellcheck shellcheck
+  need valgrind valgrind
 }
 
 need_linters() {
   need shellcheck shellcheck
   need luacheck lua-check
   need clang-format clang-format
+}
+
+need_fuzzer() {
+  need clang++ clang
+  need_file /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a libclang-rt-14-dev
+  need cmake cmake
+  need make make
 }
 
 # Debian starts a daemon as soon as it is installed. Ours run by hand, in folders of their own, so no service may start.
@@ -124,9 +132,14 @@ typescript() {
 verb=${1:-}
 node_is_new_enough 2>/dev/null || die 'Node 20.12 or newer is needed; see https://nodejs.org'
 case $verb in
-  demo | bench)
+  demo)
     need_compiler
     need_cluster
+    ;;
+  bench)
+    need_compiler
+    need_cluster
+    need valgrind valgrind
     ;;
   test)
     need_compiler
@@ -134,9 +147,11 @@ case $verb in
     need_tests
     ;;
   lint) need_linters ;;
-  *) die 'usage: setup.sh demo|test|bench|lint' ;;
+  fuzz) need_fuzzer ;;
+  *) die 'usage: setup.sh demo|test|bench|lint|fuzz' ;;
 esac
 packages
+[ "$verb" = fuzz ] && exit 0
 dependencies
 [ "$verb" = lint ] && exit 0
 native

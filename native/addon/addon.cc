@@ -263,7 +263,8 @@ class SamplerObject final : public Napi::ObjectWrap<SamplerObject> {
     object["capacity"] = Napi::Number::New(info.Env(), shape_.capacity);
     object["domains"] = Napi::Number::New(info.Env(), shape_.domains);
     object["cpuSlots"] = Napi::Number::New(info.Env(), shape_.cpu_slots);
-    object["stride"] = Napi::Number::New(info.Env(), static_cast<double>(shape_.stride()));
+    object["rowCells"] = Napi::Number::New(info.Env(), static_cast<double>(shape_.row_cells()));
+    object["columnCells"] = Napi::Number::New(info.Env(), static_cast<double>(shape_.column_cells()));
     return object;
   }
 

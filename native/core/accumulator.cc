@@ -38,9 +38,9 @@ void Accumulator::take(const Reading& reading) noexcept {
 
 bool Accumulator::possible(uint64_t delta_uj, int64_t elapsed_ns) const noexcept {
   if (limits_.max_watts == 0) return true;
-  const auto bound_uj =
-      (static_cast<unsigned __int128>(elapsed_ns) + limits_.update_ns) * limits_.max_watts / kNsWattsPerMicrojoule;
-  return delta_uj <= bound_uj;
+  // Both sides in W x ns: a division of 128 bits would be the dearest part of a tick's arithmetic.
+  const auto bound = (static_cast<unsigned __int128>(elapsed_ns) + limits_.update_ns) * limits_.max_watts;
+  return static_cast<unsigned __int128>(delta_uj) * kNsWattsPerMicrojoule <= bound;
 }
 
 void Accumulator::feed(const Reading& reading) noexcept {

@@ -11,10 +11,6 @@ std::atomic_ref<uint32_t> RingWriter::word(RingHeader::Word word) const noexcept
   return std::atomic_ref<uint32_t>(header_[word]);
 }
 
-double& RingWriter::cell(uint32_t column, uint32_t row) const noexcept {
-  return cells_[size_t{column} * shape_.stride() + row];
-}
-
 bool RingWriter::write(const Tick& tick, std::span<const DomainTotals> totals) noexcept {
   const uint32_t record = word(RingHeader::kHead).load(std::memory_order_relaxed);
   word(RingHeader::kReserved).store(record + 1);
@@ -26,19 +22,20 @@ bool RingWriter::write(const Tick& tick, std::span<const DomainTotals> totals) n
   }
 
   const uint32_t row = record & (shape_.capacity - 1);
-  cell(RingShape::kMonoNs, row) = static_cast<double>(tick.mono_ns);
-  cell(RingShape::kRealMs, row) = static_cast<double>(tick.real_ns) / 1e6;
-  cell(RingShape::kFlags, row) = (tick.forced ? kForced : 0U) | (tick.cpu_read ? kCpu : 0U);
+  double* const fields = cells_ + shape_.cell(row, 0);
+  fields[RingShape::kMonoNs] = static_cast<double>(tick.mono_ns);
+  fields[RingShape::kRealMs] = static_cast<double>(tick.real_ns) / 1e6;
+  fields[RingShape::kFlags] = (tick.forced ? kForced : 0U) | (tick.cpu_read ? kCpu : 0U);
   for (uint32_t domain = 0; domain < totals.size(); domain++) {
-    cell(shape_.energy_column(domain), row) = static_cast<double>(totals[domain].energy_uj);
-    cell(shape_.coverage_column(domain), row) = static_cast<double>(totals[domain].covered_ns);
-    cell(shape_.known_at_column(domain), row) = static_cast<double>(totals[domain].known_at_ns);
+    fields[shape_.energy_field(domain)] = static_cast<double>(totals[domain].energy_uj);
+    fields[shape_.coverage_field(domain)] = static_cast<double>(totals[domain].covered_ns);
+    fields[shape_.known_at_field(domain)] = static_cast<double>(totals[domain].known_at_ns);
   }
   // At a kilohertz most records read no CPU time: what is not new is not written.
   const std::span<const CpuReading> cpu = tick.cpu_read ? tick.cpu : std::span<const CpuReading>();
   for (uint32_t slot = 0; slot < cpu.size(); slot++) {
     const CpuReading& reading = cpu[slot];
-    cell(shape_.cpu_column(slot), row) =
+    cells_[shape_.cpu_cell(row, slot)] =
         reading.status == CpuReading::Status::kGood ? static_cast<double>(reading.ns) + 1 : 0;
   }
   word(RingHeader::kHead).store(record + 1);

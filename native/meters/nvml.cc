@@ -189,9 +189,9 @@ class Nvml final : public Meter {
   template <typename Ask>
   auto timed(Ask ask) noexcept {
     const int64_t before_ns = clocks_.monotonic();
-    const auto answer = ask();
+    auto answer = ask();
     const int64_t took_ns = clocks_.monotonic() - before_ns;
-    return Timed{answer, before_ns + took_ns / 2, took_ns > kSlowestCallNs};
+    return Timed<decltype(answer)>{answer, before_ns + took_ns / 2, took_ns > kSlowestCallNs};
   }
 
   static int code_of(int code, bool slow) noexcept { return slow && code == nvml::kSuccess ? nvml::kTimeout : code; }

@@ -64,8 +64,9 @@ export interface NativeSampler {
     readonly capacity: number;
     readonly domains: number;
     readonly cpuSlots: number;
-    /** Cells from one column to the next. */
-    readonly stride: number;
+    /** Cells from one record's row to the next, and from one slot's column to the next. */
+    readonly rowCells: number;
+    readonly columnCells: number;
   };
   readonly domains: readonly NativeDomain[];
   start(): void;

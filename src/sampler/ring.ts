@@ -11,9 +11,9 @@ const DROPPED = 4;
 const MONO_NS = 0;
 const REAL_MS = 1;
 const FLAGS = 2;
-const FIXED_COLUMNS = 3;
+const FIXED_FIELDS = 3;
 /** Of each domain: energy, coverage, up to when they are known. */
-const DOMAIN_COLUMNS = 3;
+const DOMAIN_FIELDS = 3;
 const FORCED = 1;
 const CPU = 2;
 
@@ -23,7 +23,8 @@ export class RingReader implements TickView {
   readonly #header: Int32Array;
   readonly #cells: Float64Array;
   readonly #capacity: number;
-  readonly #stride: number;
+  readonly #rowCells: number;
+  readonly #columnCells: number;
   readonly #domains: number;
   readonly #cpuSlots: number;
   /** Number of the first record that shows the present owner of a CPU slot. */
@@ -33,55 +34,57 @@ export class RingReader implements TickView {
   #overwritten = 0;
   #record = 0;
   #row = 0;
+  #rowStart = 0;
   #draining = false;
 
   constructor(native: NativeSampler) {
-    const { capacity, domains, cpuSlots, stride } = native.shape;
+    const { capacity, domains, cpuSlots, rowCells, columnCells } = native.shape;
     const memory = native.memory;
     this.memoryBytes = memory.byteLength;
     this.#header = new Int32Array(memory, 0, HEADER_BYTES / Int32Array.BYTES_PER_ELEMENT);
     this.#cells = new Float64Array(memory, HEADER_BYTES);
     this.#capacity = capacity;
-    this.#stride = stride;
+    this.#rowCells = rowCells;
+    this.#columnCells = columnCells;
     this.#domains = domains;
     this.#cpuSlots = cpuSlots;
     this.#slotSince = new Float64Array(cpuSlots);
   }
 
   get monoNs(): number {
-    return this.#cell(MONO_NS);
+    return this.#field(MONO_NS);
   }
 
   get realMs(): number {
-    return this.#cell(REAL_MS);
+    return this.#field(REAL_MS);
   }
 
   get forced(): boolean {
-    return (this.#cell(FLAGS) & FORCED) !== 0;
+    return (this.#field(FLAGS) & FORCED) !== 0;
   }
 
   get hasCpu(): boolean {
-    return (this.#cell(FLAGS) & CPU) !== 0;
+    return (this.#field(FLAGS) & CPU) !== 0;
   }
 
   energyUj(domain: number): number {
-    return this.#cell(this.#domainColumn(domain));
+    return this.#field(this.#domainField(domain));
   }
 
   coveredNs(domain: number): number {
-    return this.#cell(this.#domainColumn(domain) + 1);
+    return this.#field(this.#domainField(domain) + 1);
   }
 
   knownAtNs(domain: number): number {
-    return this.#cell(this.#domainColumn(domain) + 2);
+    return this.#field(this.#domainField(domain) + 2);
   }
 
   cpuNs(slot: number): number {
-    const column = FIXED_COLUMNS + DOMAIN_COLUMNS * this.#domains + this.#checked(slot, this.#cpuSlots);
+    const column = this.#capacity * this.#rowCells + this.#checked(slot, this.#cpuSlots) * this.#columnCells;
     // Cells of a record that read no CPU time are older than the record.
     if (!this.hasCpu || this.#record < (this.#slotSince[slot] ?? 0)) return Number.NaN;
     // Stored plus 1, so that memory never written means "no value".
-    const stored = this.#cell(column);
+    const stored = this.#cells[column + this.#row] ?? 0;
     return stored === 0 ? Number.NaN : stored - 1;
   }
 
@@ -104,6 +107,7 @@ export class RingReader implements TickView {
       for (const end = this.#number(HEAD); this.#cursor < end; visited++) {
         this.#record = this.#cursor;
         this.#row = this.#cursor % this.#capacity;
+        this.#rowStart = this.#row * this.#rowCells;
         try {
           visit(this);
         } finally {
@@ -164,12 +168,12 @@ export class RingReader implements TickView {
     return this.#cursor + ((Atomics.load(this.#header, word) - (this.#cursor | 0)) >>> 0);
   }
 
-  #cell(column: number): number {
-    return this.#cells[column * this.#stride + this.#row] ?? Number.NaN;
+  #field(field: number): number {
+    return this.#cells[this.#rowStart + field] ?? Number.NaN;
   }
 
-  #domainColumn(domain: number): number {
-    return FIXED_COLUMNS + DOMAIN_COLUMNS * this.#checked(domain, this.#domains);
+  #domainField(domain: number): number {
+    return FIXED_FIELDS + DOMAIN_FIELDS * this.#checked(domain, this.#domains);
   }
 
   #checked(index: number, count: number): number {

@@ -1,12 +1,25 @@
-// Runs every test, or those whose name contains the first argument.
+// Runs every test whose name contains all arguments, and none of those that follow a `-`.
+#include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "check.h"
 
+namespace {
+
+bool wanted(const char* name, std::span<char*> arguments) {
+  return std::all_of(arguments.begin(), arguments.end(), [name](const char* part) {
+    return *part == '-' ? std::strstr(name, part + 1) == nullptr : std::strstr(name, part) != nullptr;
+  });
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  const auto arguments = std::span(argv, static_cast<size_t>(argc)).subspan(1);
   int run = 0;
   for (const auto& test : wattle::test::cases()) {
-    if (argc > 1 && std::strstr(test.name, argv[1]) == nullptr) continue;
+    if (!wanted(test.name, arguments)) continue;
     const int before = wattle::test::failures();
     test.body();
     std::printf("%s %s\n", wattle::test::failures() == before ? "ok" : "FAILED", test.name);

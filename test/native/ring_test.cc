@@ -34,14 +34,14 @@ class Reader {
     return visited;
   }
 
-  double cell(uint32_t column, uint32_t row) const {
-    return reinterpret_cast<const double*>(memory_ + RingShape::kHeaderBytes)[size_t{column} * shape_.stride() + row];
-  }
+  double field(uint32_t row, uint32_t number) const { return cells()[shape_.cell(row, number)]; }
+  double cpu(uint32_t row, uint32_t slot) const { return cells()[shape_.cpu_cell(row, slot)]; }
   uint32_t dropped() { return word(RingHeader::kDropped).load(); }
 
   uint32_t lost = 0;
 
  private:
+  const double* cells() const { return reinterpret_cast<const double*>(memory_ + RingShape::kHeaderBytes); }
   std::atomic_ref<uint32_t> word(RingHeader::Word word) {
     return std::atomic_ref<uint32_t>(reinterpret_cast<uint32_t*>(memory_)[word]);
   }
@@ -70,30 +70,30 @@ struct Fixture {
   Reader reader;
 };
 
-TEST(ring_hands_over_every_column) {
+TEST(ring_hands_over_every_field) {
   Fixture ring({8, 2, 3});
   ring.write(0);
   ring.write(5);
   uint32_t row = 0;
   CHECK_EQUAL(ring.reader.drain([&](uint32_t r) { row = r; }), 2u);
-  CHECK_EQUAL(ring.reader.cell(RingShape::kMonoNs, row), 5.0);
-  CHECK_EQUAL(ring.reader.cell(RingShape::kRealMs, row), 5.0);
-  CHECK_EQUAL(ring.reader.cell(RingShape::kFlags, row), static_cast<double>(kCpu));
-  CHECK_EQUAL(ring.reader.cell(ring.shape.energy_column(1), row), 5.0);
-  CHECK_EQUAL(ring.reader.cell(ring.shape.coverage_column(1), row), 5.0);
-  CHECK_EQUAL(ring.reader.cell(ring.shape.known_at_column(1), row), 5.0);
+  CHECK_EQUAL(ring.reader.field(row, RingShape::kMonoNs), 5.0);
+  CHECK_EQUAL(ring.reader.field(row, RingShape::kRealMs), 5.0);
+  CHECK_EQUAL(ring.reader.field(row, RingShape::kFlags), static_cast<double>(kCpu));
+  CHECK_EQUAL(ring.reader.field(row, ring.shape.energy_field(1)), 5.0);
+  CHECK_EQUAL(ring.reader.field(row, ring.shape.coverage_field(1)), 5.0);
+  CHECK_EQUAL(ring.reader.field(row, ring.shape.known_at_field(1)), 5.0);
   // Stored plus 1: an unread counter and untouched memory are both 0.
-  CHECK_EQUAL(ring.reader.cell(ring.shape.cpu_column(0), row), 6.0);
-  CHECK_EQUAL(ring.reader.cell(ring.shape.cpu_column(1), row), 0.0);
-  CHECK_EQUAL(ring.reader.cell(ring.shape.cpu_column(2), row), 0.0);
-  CHECK_EQUAL(ring.reader.cell(RingShape::kFlags, 0), static_cast<double>(kForced | kCpu));
+  CHECK_EQUAL(ring.reader.cpu(row, 0), 6.0);
+  CHECK_EQUAL(ring.reader.cpu(row, 1), 0.0);
+  CHECK_EQUAL(ring.reader.cpu(row, 2), 0.0);
+  CHECK_EQUAL(ring.reader.field(0, RingShape::kFlags), static_cast<double>(kForced | kCpu));
 }
 
 TEST(ring_counts_what_a_slow_reader_lost) {
   Fixture ring({8, 1, 2});
   for (uint64_t n = 0; n < 30; n++) CHECK(ring.write(n));
   std::vector<double> seen;
-  ring.reader.drain([&](uint32_t row) { seen.push_back(ring.reader.cell(RingShape::kMonoNs, row)); });
+  ring.reader.drain([&](uint32_t row) { seen.push_back(ring.reader.field(row, RingShape::kMonoNs)); });
   CHECK_EQUAL(ring.reader.lost, 22u);
   CHECK_EQUAL(seen.size(), 8u);
   CHECK_EQUAL(seen.front(), 22.0);
@@ -109,7 +109,7 @@ TEST(ring_leaves_alone_what_the_reader_holds) {
       for (uint64_t n = 8; n < 20; n++) CHECK(!ring.write(n));
     }
     first = false;
-    CHECK(ring.reader.cell(RingShape::kMonoNs, row) < 8);
+    CHECK(ring.reader.field(row, RingShape::kMonoNs) < 8);
   });
   CHECK_EQUAL(visited, 8u);
   CHECK_EQUAL(ring.reader.dropped(), 12u);
@@ -128,15 +128,15 @@ TEST(thread_ring_never_shows_a_torn_record) {
   uint64_t seen = 0;
   double last = -1;
   const auto visit = [&](uint32_t row) {
-    const double n = ring.reader.cell(RingShape::kMonoNs, row);
+    const double n = ring.reader.field(row, RingShape::kMonoNs);
     CHECK(n > last);
     last = n;
     seen++;
     for (uint32_t domain = 0; domain < 3; domain++) {
-      CHECK_EQUAL(ring.reader.cell(ring.shape.energy_column(domain), row), n);
-      CHECK_EQUAL(ring.reader.cell(ring.shape.coverage_column(domain), row), n);
+      CHECK_EQUAL(ring.reader.field(row, ring.shape.energy_field(domain)), n);
+      CHECK_EQUAL(ring.reader.field(row, ring.shape.coverage_field(domain)), n);
     }
-    CHECK_EQUAL(ring.reader.cell(ring.shape.cpu_column(0), row), n + 1);
+    CHECK_EQUAL(ring.reader.cpu(row, 0), n + 1);
   };
   while (!done) ring.reader.drain(visit);
   writer.join();

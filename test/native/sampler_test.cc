@@ -50,12 +50,12 @@ struct Fixture {
     sampler.tick(now, forced, kMs);
     records++;
   }
-  double cell(uint32_t column) const {
+  double cell(uint32_t field) const {
     const uint32_t row = (records - 1) % shape.capacity;
-    return memory[RingShape::kHeaderBytes / sizeof(double) + column * shape.stride() + row];
+    return memory[RingShape::kHeaderBytes / sizeof(double) + shape.cell(row, field)];
   }
-  double energy_uj(uint32_t domain) const { return cell(shape.energy_column(domain)); }
-  double covered_ms(uint32_t domain) const { return cell(shape.coverage_column(domain)) / kMs; }
+  double energy_uj(uint32_t domain) const { return cell(shape.energy_field(domain)); }
+  double covered_ms(uint32_t domain) const { return cell(shape.coverage_field(domain)) / kMs; }
 
   int fast_polls = 0;
   int slow_polls = 0;
@@ -80,7 +80,7 @@ TEST(sampler_reads_each_meter_at_its_own_rate_however_late_the_ticks_are) {
   CHECK_EQUAL(fixture.fast_polls, 1001);
   CHECK_EQUAL(fixture.slow_polls, 11);
   // The last reading was 0.2 ms late, and says so.
-  CHECK_EQUAL(fixture.cell(fixture.shape.known_at_column(1)) - 1e12, 1000.2 * kMs);
+  CHECK_EQUAL(fixture.cell(fixture.shape.known_at_field(1)) - 1e12, 1000.2 * kMs);
   CHECK_EQUAL(fixture.energy_uj(1), 10'002'000.0);
 }
 
@@ -165,7 +165,7 @@ TEST(sampler_takes_reports_only_for_meters_outside) {
     sampler.tick(now, true, kMs);
   };
   const auto energy_j = [&](uint32_t record) {
-    return memory[RingShape::kHeaderBytes / sizeof(double) + shape.energy_column(1) * shape.stride() + record] / 1e6;
+    return memory[RingShape::kHeaderBytes / sizeof(double) + shape.cell(record, shape.energy_field(1))] / 1e6;
   };
   report(100, 2);
   report(200, 3);

@@ -13,8 +13,8 @@ namespace wattle::test {
 
 class Scratch {
  public:
-  Scratch() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "wattle-native-XXXXXX").string();
+  explicit Scratch(const std::filesystem::path& below = std::filesystem::temp_directory_path()) {
+    std::string pattern = (below / "wattle-native-XXXXXX").string();
     root_ = mkdtemp(pattern.data());
   }
   ~Scratch() {
