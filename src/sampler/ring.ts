@@ -105,9 +105,7 @@ export class RingReader implements TickView {
     try {
       this.#pinOldest();
       for (const end = this.#number(HEAD); this.#cursor < end; visited++) {
-        this.#record = this.#cursor;
-        this.#row = this.#cursor % this.#capacity;
-        this.#rowStart = this.#row * this.#rowCells;
+        this.#show(this.#cursor);
         try {
           visit(this);
         } finally {
@@ -133,12 +131,11 @@ export class RingReader implements TickView {
       Atomics.store(this.#header, PIN, record | 0);
       Atomics.store(this.#header, PINNED, 1);
     }
-    const [visited, row] = [this.#record, this.#row];
+    const visited = this.#record;
     try {
       // Only where this thread was held up for a whole lap before it could hold the record.
       if (this.#number(RESERVED) - record > this.#capacity) return this.newest();
-      this.#record = record;
-      this.#row = record % this.#capacity;
+      this.#show(record);
       const domains = Array.from({ length: this.#domains }, (_, domain) => ({
         energyUj: this.energyUj(domain),
         coveredNs: this.coveredNs(domain),
@@ -146,9 +143,16 @@ export class RingReader implements TickView {
       }));
       return { monoNs: this.monoNs, realMs: this.realMs, domains };
     } finally {
-      [this.#record, this.#row] = [visited, row];
+      this.#show(visited);
       if (!this.#draining) Atomics.store(this.#header, PINNED, 0);
     }
+  }
+
+  /** Makes a record the one that the accessors tell of. */
+  #show(record: number): void {
+    this.#record = record;
+    this.#row = record % this.#capacity;
+    this.#rowStart = this.#row * this.#rowCells;
   }
 
   /** Holds the oldest record that the writer has not begun to overwrite, and moves the cursor there. */
