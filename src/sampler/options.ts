@@ -42,6 +42,10 @@ export function nativeOptions(options: SamplerOptions): NativeOptions {
   expectBetween('ringSeconds', ringSeconds, 1, 3600);
   expectBetween('cpuSlots', cpuSlots, 1, 65_536);
   if (!Number.isInteger(cpuSlots)) throw badOption('cpuSlots', 'a whole number', cpuSlots);
+  const kinds = options.meters.map(({ kind }) => kind);
+  const again = kinds.find((kind, at) => kinds.indexOf(kind) < at);
+  // Two of a kind would give each of their domains twice, and every joule would count twice.
+  if (again !== undefined) throw badOption('meters', 'each meter once', `${again} twice`);
   const meters = options.meters.map((meter) => nativeMeter(meter, options));
   const rateHz = Math.max(given.rateHz, ...meters.map((meter) => meter.rateHz));
   const cpuRateHz = given.cpuRateHz ?? Math.min(CPU_RATE_HZ, rateHz);
@@ -109,6 +113,6 @@ function expectBetween(name: string, value: number, low: number, high: number): 
   if (!(value >= low && value <= high)) throw badOption(name, `a number from ${low} to ${high}`, value);
 }
 
-function badOption(name: string, expected: string, found: number): WattleError {
+function badOption(name: string, expected: string, found: number | string): WattleError {
   return new WattleError('sampler.bad-option', `${name}: expected ${expected}, found ${found}.`, `Change ${name}.`);
 }

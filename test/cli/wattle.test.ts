@@ -18,6 +18,7 @@ describe('wrong usage ends with 2 and names what was probably meant', () => {
     [['sample', '--witneses'], 'nearest known is --witnesses'],
     [['sample', '--rate', '20kHz'], '--rate: expected a rate from 1Hz to 10kHz'],
     [['sample', '--meter', 'rapl-pref'], 'nearest is rapl-perf'],
+    [['sample', '--meter', 'model,nvml', '--meter', 'Model=5'], '--meter: expected each meter once, found model twice'],
     [['config', '--config'], 'Not enough arguments'],
     [['conservation', '--since', 'x'], 'expected a time, found "x"'],
     [['conservation', '--since', 'now', '--until', 'now-1day'], 'before --since'],

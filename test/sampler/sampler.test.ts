@@ -307,9 +307,10 @@ describe('options', () => {
     ['ringSeconds', { ringSeconds: 0 }],
     ['ringSeconds', { rateHz: 10_000, ringSeconds: 3600 }],
     ['cpuSlots', { cpuSlots: 1.5 }],
+    ['meters: expected each meter once, found rapl-powercap twice', { meters: [COUNTERS, IDLE_MODEL, COUNTERS] }],
     ['idleWatts', { meters: [{ ...IDLE_MODEL, idleWatts: -1 }] }],
     ['wattsPerCore', { meters: [{ ...IDLE_MODEL, wattsPerCore: Infinity }] }],
-  ])('%s out of range is refused', (name, options) => {
+  ])('refused: %s', (name, options) => {
     expectProblem(() => new Sampler({ meters: [IDLE_MODEL], ...options }), 'sampler.bad-option', name);
   });
 

@@ -46,7 +46,7 @@ export function readOptions(args: SampleArguments): SampleOptions {
   const written = csv ?? json;
   return {
     rateHz: args.rate === undefined ? undefined : readRate('--rate', args.rate, 1),
-    meters: words(args.meter).map(readMeter),
+    meters: readMeters(words(args.meter)),
     kinds: words(args.domain).map((word) => oneOf('--domain', word, DOMAIN_KINDS)),
     durationMs: args.for === undefined ? undefined : readSpan(args.for),
     jobId: args.job === undefined ? undefined : readJob(args.job),
@@ -69,6 +69,14 @@ export function readRate(option: string, text: string, leastHz: number): number 
     `${option}: expected a rate from ${leastHz}Hz to 10kHz, found "${text}"`,
     'Write for example 10, 100Hz or 1kHz.',
   );
+}
+
+/** Twice the same meter would count its joules twice. */
+function readMeters(texts: readonly string[]): SampleOptions['meters'] {
+  const meters = texts.map(readMeter);
+  const again = meters.find(({ name }, at) => meters.findIndex((meter) => meter.name === name) < at);
+  if (again === undefined) return meters;
+  throw usageError(`--meter: expected each meter once, found ${again.name} twice`, 'Leave one out.');
 }
 
 /** `NAME` or `NAME=HZ`. */
