@@ -18,20 +18,24 @@ const MAX_RING_BYTES = 1024 ** 3;
  * update rate of NVML's sensors and of pm_counters, a management controller measures about once a second.
  */
 const FAST = { least: 1, most: 10_000 } as const;
-const RATES: Readonly<Record<MeterKind, { readonly least: number; readonly most: number; readonly default?: number }>> =
-  {
-    'rapl-perf': FAST,
-    'rapl-powercap': FAST,
-    'rapl-msr': FAST,
-    'amd-energy': FAST,
-    model: FAST,
-    nvml: { least: 1, most: 1000, default: 10 },
-    'pm-counters': { least: 1, most: 100, default: 10 },
-    ipmi: { least: 0.1, most: 10, default: 1 },
-    // How often the latest report is fetched, which costs nothing; the source has its own pace.
-    redfish: FAST,
-    wattmeter: FAST,
-  };
+export interface MeterRates {
+  readonly least: number;
+  readonly most: number;
+  readonly default?: number;
+}
+export const METER_RATES: Readonly<Record<MeterKind, MeterRates>> = {
+  'rapl-perf': FAST,
+  'rapl-powercap': FAST,
+  'rapl-msr': FAST,
+  'amd-energy': FAST,
+  model: FAST,
+  nvml: { least: 1, most: 1000, default: 10 },
+  'pm-counters': { least: 1, most: 100, default: 10 },
+  ipmi: { least: 0.1, most: 10, default: 1 },
+  // How often the latest report is fetched, which costs nothing; the source has its own pace.
+  redfish: FAST,
+  wattmeter: FAST,
+};
 
 type NativeOptions = ConstructorParameters<NativeAddon['NativeSampler']>[0];
 
@@ -64,7 +68,7 @@ export function nativeMeter(
   meter: MeterOptions,
   { rateHz = DEFAULTS.rateHz, sysfs = DEFAULTS.sysfs, procfs = DEFAULTS.procfs }: Partial<SamplerOptions>,
 ): NativeMeterOptions {
-  const { least, most, default: usual } = RATES[meter.kind];
+  const { least, most, default: usual } = METER_RATES[meter.kind];
   const ownRate = meter.rateHz ?? Math.min(rateHz, usual ?? rateHz);
   expectBetween(`rateHz of ${meter.kind}`, ownRate, least, most);
   const maker = isSource(meter) ? 'reported' : meter.kind;
