@@ -319,6 +319,14 @@ describe('options', () => {
     expectProblem(() => new Sampler({ sysfs, meters: [COUNTERS] }), 'sampler.no-meter', 'rapl-powercap');
   });
 
+  test('a kind that no meter gives is named, with those that are there', () => {
+    expectProblem(
+      () => new Sampler({ meters: [IDLE_MODEL], kinds: ['gpu', 'node'] }),
+      'sampler.no-meter',
+      'kind gpu or node on this machine; there is package.',
+    );
+  });
+
   test('the first meter that gives packages wins', () => {
     const sysfs = scratch();
     powercap(sysfs, 100);
