@@ -174,6 +174,7 @@ export class Sampler {
       lost: this.#ring.lost,
       late,
       missed,
+      firstTickNs,
       requestedHz: this.#requestedHz,
       rateHz: native.periodNs > 0 ? 1e9 / native.periodNs : this.#requestedHz,
       achievedHz: ticks > 1 ? ((ticks - 1) * 1e9) / (lastTickNs - firstTickNs) : 0,

@@ -114,6 +114,7 @@ function packageJoules(passed: number): number {
     start();
     await until(() => said('agent started') === 1);
     expect(log).toContain('privileges given up kept=["CAP_DAC_READ_SEARCH","CAP_SYS_PTRACE"]');
+    expect(log).toContain('info  package: rapl-powercap, the only meter here that gives it');
     await until(() => packageJoules(0) > 50);
     const pid = agent.pid ?? 0;
     expect(ofEachThread(pid, 'Name')).toContain('wattle-sampler');
