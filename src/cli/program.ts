@@ -10,13 +10,17 @@ import { printable } from './printable.js';
 export async function runProgram(name: string, main: () => Promise<ExitCode>): Promise<void> {
   // A reader that goes away (`scarbon | head -1`) has what it wanted.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.failed);
+    if (error.code === 'EPIPE') process.exit(EXIT.done);
+    process.stderr.write(`${name}: standard output: ${printable(messageOf(error))}\n`);
+    process.exit(EXIT.failed);
   });
   try {
     process.exitCode = await main();
   } catch (error) {
     process.stderr.write(describeError(name, error));
     process.exitCode = error instanceof WattleError ? error.exitCode : EXIT.failed;
+    // What nobody reads would keep the process alive for as long as the reader stands still.
+    if (error instanceof WattleError && error.code === 'sample.unread') process.exit();
   }
 }
 

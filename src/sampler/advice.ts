@@ -7,7 +7,7 @@ interface Advice {
   readonly missing: string;
   /** What gives it, where it is absent. */
   readonly obtain: string;
-  /** Who may read it. */
+  /** What this process lacks to read it, be it the agent or a command that somebody runs, and where the agent gets it. */
   readonly permit: string;
 }
 
@@ -18,38 +18,41 @@ const ADVICE: Readonly<Record<Exclude<MeterKind, 'model' | 'redfish' | 'wattmete
   'rapl-perf': {
     missing: 'power event source',
     obtain: `Load the kernel module with \`modprobe rapl\` (x86 from Linux 5.8). ${VIRTUAL}`,
-    permit: 'Give the agent CAP_PERFMON (CAP_SYS_ADMIN before Linux 5.8), or run it as root.',
+    permit:
+      "This process needs CAP_PERFMON (CAP_SYS_ADMIN before Linux 5.8); the agent's unit has it. Root has it too.",
   },
   'rapl-powercap': {
     missing: 'RAPL zone',
     obtain: `Load the kernel module with \`modprobe intel_rapl_msr\` (Intel; AMD Zen from Linux 5.11). ${VIRTUAL}`,
-    permit: 'Give the agent CAP_DAC_READ_SEARCH (AmbientCapabilities= in its unit), or run it as root.',
+    permit: "This process needs CAP_DAC_READ_SEARCH; the agent's unit has it. Root has it too.",
   },
   'rapl-msr': {
     missing: 'register that counts energy',
     obtain: `Load the kernel module with \`modprobe msr\`. ${VIRTUAL}`,
-    permit: 'Give the agent CAP_SYS_RAWIO and the right to read /dev/cpu/*/msr, or run it as root.',
+    permit:
+      'This process needs CAP_SYS_RAWIO and the right to read /dev/cpu/*/msr; the agent has them with systemd/wattle-agent-msr.conf. Root has them too.',
   },
   'amd-energy': {
     missing: 'amd_energy sensor',
     obtain:
       'It is an out-of-tree driver for AMD processors since Linux 5.13; rapl-perf and rapl-powercap read the same.',
-    permit: 'Give the agent CAP_DAC_READ_SEARCH, or run it as root.',
+    permit: "This process needs CAP_DAC_READ_SEARCH; the agent's unit has it. Root has it too.",
   },
   nvml: {
     missing: 'NVIDIA GPU',
     obtain: "Install NVIDIA's driver with libnvidia-ml.so.1 where this node has such a GPU.",
-    permit: 'Let the agent open /dev/nvidiactl and /dev/nvidia*.',
+    permit: "This process needs to open /dev/nvidiactl and /dev/nvidia*; the agent's unit lets it.",
   },
   'pm-counters': {
     missing: 'pm_counters folder',
     obtain: 'Only HPE Cray blades have it.',
-    permit: 'Let the agent read the folder: its files are usually open to all.',
+    permit: 'This process needs to read the folder: its files are usually open to all.',
   },
   ipmi: {
     missing: 'device of a management controller',
     obtain: 'Load the kernel modules with `modprobe ipmi_si` and `modprobe ipmi_devintf`.',
-    permit: 'Let the agent open the device for reading and writing, or run it as root.',
+    permit:
+      'This process needs to open the device for reading and writing; the agent may with systemd/wattle-agent-ipmi.conf. Root may too.',
   },
 };
 
@@ -73,6 +76,10 @@ export function advise(kind: MeterKind, { outcome, path, notes }: NativeProbe): 
       return { reason: `${path} may not be read by this process${noted}`, remedy: permit };
     case 'unreadable':
     case 'available':
-      return { reason: `${path} is there but gives no reading${noted}`, remedy: LOGS };
+      return {
+        reason: `${path} is there but gives no reading${noted}`,
+        // The kernel's log has nothing to add to what the meter itself has found.
+        remedy: noted === '' ? LOGS : `Mend what is named here; docs/meters/${kind}.md tells what the meter needs.`,
+      };
   }
 }

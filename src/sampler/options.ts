@@ -18,20 +18,24 @@ const MAX_RING_BYTES = 1024 ** 3;
  * update rate of NVML's sensors and of pm_counters, a management controller measures about once a second.
  */
 const FAST = { least: 1, most: 10_000 } as const;
-const RATES: Readonly<Record<MeterKind, { readonly least: number; readonly most: number; readonly default?: number }>> =
-  {
-    'rapl-perf': FAST,
-    'rapl-powercap': FAST,
-    'rapl-msr': FAST,
-    'amd-energy': FAST,
-    model: FAST,
-    nvml: { least: 1, most: 1000, default: 10 },
-    'pm-counters': { least: 1, most: 100, default: 10 },
-    ipmi: { least: 0.1, most: 10, default: 1 },
-    // How often the latest report is fetched, which costs nothing; the source has its own pace.
-    redfish: FAST,
-    wattmeter: FAST,
-  };
+export interface MeterRates {
+  readonly least: number;
+  readonly most: number;
+  readonly default?: number;
+}
+export const METER_RATES: Readonly<Record<MeterKind, MeterRates>> = {
+  'rapl-perf': FAST,
+  'rapl-powercap': FAST,
+  'rapl-msr': FAST,
+  'amd-energy': FAST,
+  model: FAST,
+  nvml: { least: 1, most: 1000, default: 10 },
+  'pm-counters': { least: 1, most: 100, default: 10 },
+  ipmi: { least: 0.1, most: 10, default: 1 },
+  // How often the latest report is fetched, which costs nothing; the source has its own pace.
+  redfish: FAST,
+  wattmeter: FAST,
+};
 
 type NativeOptions = ConstructorParameters<NativeAddon['NativeSampler']>[0];
 
@@ -42,6 +46,10 @@ export function nativeOptions(options: SamplerOptions): NativeOptions {
   expectBetween('ringSeconds', ringSeconds, 1, 3600);
   expectBetween('cpuSlots', cpuSlots, 1, 65_536);
   if (!Number.isInteger(cpuSlots)) throw badOption('cpuSlots', 'a whole number', cpuSlots);
+  const kinds = options.meters.map(({ kind }) => kind);
+  const again = kinds.find((kind, at) => kinds.indexOf(kind) < at);
+  // Two of a kind would give each of their domains twice, and every joule would count twice.
+  if (again !== undefined) throw badOption('meters', 'each meter once', `${again} twice`);
   const meters = options.meters.map((meter) => nativeMeter(meter, options));
   const rateHz = Math.max(given.rateHz, ...meters.map((meter) => meter.rateHz));
   const cpuRateHz = given.cpuRateHz ?? Math.min(CPU_RATE_HZ, rateHz);
@@ -60,7 +68,7 @@ export function nativeMeter(
   meter: MeterOptions,
   { rateHz = DEFAULTS.rateHz, sysfs = DEFAULTS.sysfs, procfs = DEFAULTS.procfs }: Partial<SamplerOptions>,
 ): NativeMeterOptions {
-  const { least, most, default: usual } = RATES[meter.kind];
+  const { least, most, default: usual } = METER_RATES[meter.kind];
   const ownRate = meter.rateHz ?? Math.min(rateHz, usual ?? rateHz);
   expectBetween(`rateHz of ${meter.kind}`, ownRate, least, most);
   const maker = isSource(meter) ? 'reported' : meter.kind;
@@ -109,6 +117,6 @@ function expectBetween(name: string, value: number, low: number, high: number): 
   if (!(value >= low && value <= high)) throw badOption(name, `a number from ${low} to ${high}`, value);
 }
 
-function badOption(name: string, expected: string, found: number): WattleError {
+function badOption(name: string, expected: string, found: number | string): WattleError {
   return new WattleError('sampler.bad-option', `${name}: expected ${expected}, found ${found}.`, `Change ${name}.`);
 }

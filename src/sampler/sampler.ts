@@ -5,7 +5,7 @@ import { isSource, nativeOptions } from './options.js';
 import { offersOf, probeMeters } from './probe.js';
 import { RingReader } from './ring.js';
 import { makeSource, paceHz, type Source } from './sources/index.js';
-import { buildTree } from './tree.js';
+import { buildTree, type Offer } from './tree.js';
 import type {
   CpuSource,
   Domain,
@@ -40,15 +40,9 @@ export class Sampler {
    */
   constructor(options: SamplerOptions, addon: NativeAddon = loadAddon()) {
     const checked = nativeOptions(options);
-    const { domains, reasons } = buildTree(offersOf(probeMeters(options, addon)), options);
-    if (domains.length === 0) {
-      const tried = options.meters.map((meter) => meter.kind).join(', ') || 'none';
-      throw new WattleError(
-        'sampler.no-meter',
-        `No meter found anything to read on this machine (tried: ${tried}; sysfs at ${options.sysfs ?? '/sys'}).`,
-        'Run `wattle doctor` to see what each meter lacks, or declare a profile for the meter `model`.',
-      );
-    }
+    const offers = offersOf(probeMeters(options, addon));
+    const { domains, reasons } = buildTree(offers, options);
+    if (domains.length === 0) throw nothingToRead(options, offers);
     const used = options.meters.flatMap((meter, index) => {
       const only = domains.filter((domain) => domain.meter === meter.kind).map(({ name }) => name);
       const native = checked.meters[index];
@@ -180,6 +174,7 @@ export class Sampler {
       lost: this.#ring.lost,
       late,
       missed,
+      firstTickNs,
       requestedHz: this.#requestedHz,
       rateHz: native.periodNs > 0 ? 1e9 / native.periodNs : this.#requestedHz,
       achievedHz: ticks > 1 ? ((ticks - 1) * 1e9) / (lastTickNs - firstTickNs) : 0,
@@ -198,4 +193,21 @@ export class Sampler {
       domains,
     };
   }
+}
+
+function nothingToRead({ meters, kinds = [], sysfs = '/sys' }: SamplerOptions, offers: readonly Offer[]): WattleError {
+  const there = [...new Set(buildTree(offers).domains.map(({ kind }) => kind))].join(', ');
+  if (there !== '') {
+    return new WattleError(
+      'sampler.no-meter',
+      `No meter gives a domain of the kind ${kinds.join(' or ')} on this machine; there is ${there}.`,
+      'Ask for a kind that is there (`--domain`), or run `wattle doctor` to see what each meter lacks.',
+    );
+  }
+  const tried = meters.map((meter) => meter.kind).join(', ') || 'none';
+  return new WattleError(
+    'sampler.no-meter',
+    `No meter found anything to read on this machine (tried: ${tried}; sysfs at ${sysfs}).`,
+    'Run `wattle doctor` to see what each meter lacks, or declare a profile for the meter `model`.',
+  );
 }

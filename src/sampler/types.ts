@@ -151,6 +151,8 @@ export interface SamplerStats {
   /** Regular ticks that began more than a tenth of a period late, and deadlines that passed altogether. */
   readonly late: number;
   readonly missed: number;
+  /** CLOCK_MONOTONIC of the first tick in ns; 0 before it. */
+  readonly firstTickNs: number;
   /** The rate asked for, the one in force (lower while the machine cannot hold it), and the one really achieved. */
   readonly requestedHz: number;
   readonly rateHz: number;

@@ -16,6 +16,7 @@ const STATS: SamplerStats = {
   lost: 0,
   late: 1,
   missed: 2,
+  firstTickNs: 1e9,
   requestedHz: 1000,
   rateHz: 500,
   achievedHz: 499,
@@ -65,11 +66,13 @@ class FakeSampler {
   domains: readonly Domain[] = [];
   reading: { energyUj: number; coveredNs: number; knownAtNs: number }[] = [];
   health = [HEALTHY];
+  wrong: ReturnType<Sampler['problems']> = [];
   /** One answer per call. */
   gpuAnswers: GpuStatus[][] = [];
 
   stats = (): SamplerStats => ({ ...STATS, domains: this.health });
   latest = () => ({ monoNs: 0, realMs: 0, domains: this.reading });
+  problems = (): ReturnType<Sampler['problems']> => this.wrong;
   gpus = () => this.gpuAnswers.shift() ?? [];
 }
 
@@ -133,9 +136,20 @@ test('a domain that has never been read has no joules, rather than 0', async () 
   const fake = new FakeSampler();
   fake.domains = [domain(0)];
   fake.reading = [{ energyUj: 0, coveredNs: 0, knownAtNs: 0 }];
-  const page = await scraped(fake)(1);
+  const page = await scraped(fake)(4);
   expect(page).not.toContain('domain_joules_total{');
+  // Since the first tick: an alert on the age must find it.
+  expect(page).toContain(`wattle_agent_domain_reading_age_seconds${PACKAGE} 3`);
   expect(page).toContain(`wattle_agent_domain_failed_reads_total${PACKAGE} 0`);
+});
+
+test('a meter that gives no readings has a series, until it does', async () => {
+  const fake = new FakeSampler();
+  fake.wrong = [{ meter: 'redfish', problem: 'the BMC is silent' }];
+  const scrape = scraped(fake);
+  expect(await scrape(1)).toContain('wattle_agent_meter_problem{meter="redfish"} 1');
+  fake.wrong = [];
+  expect(await scrape(2)).not.toContain('meter_problem{');
 });
 
 describe('a witness', () => {

@@ -32,6 +32,7 @@ const STATS: SamplerStats = {
   lost: 0,
   late: 0,
   missed: 0,
+  firstTickNs: 1,
   requestedHz: 100,
   rateHz: 100,
   achievedHz: 99.7,

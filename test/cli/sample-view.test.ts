@@ -32,6 +32,7 @@ const STATS: SamplerStats = {
   lost: 0,
   late: 3,
   missed: 2,
+  firstTickNs: 1,
   requestedHz: 1000,
   rateHz: 1000,
   achievedHz: 999.8,

@@ -120,6 +120,14 @@ describe('meters', () => {
     expect(stderr).toContain('tried: rapl-powercap, pm-counters');
   });
 
+  test('a kind of domain that nothing gives ends with 1, and is what the message is about', async () => {
+    const { stderr, stdout, exitCode } = await sample('--domain', 'gpu');
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr).toContain('of the kind gpu on this machine; there is package.');
+    expect(stderr).toContain('--domain');
+    expect(stderr).not.toContain('tried:');
+  });
+
   test('one that needs more than its name says so', async () => {
     configure('');
     const { stderr, exitCode } = await sample('--meter', 'model');

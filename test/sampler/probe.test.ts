@@ -1,8 +1,11 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { advise } from '../../src/sampler/advice.js';
 import { probeMeters } from '../../src/sampler/index.js';
+
+const METER_KINDS = ['rapl-perf', 'rapl-powercap', 'rapl-msr', 'amd-energy', 'nvml', 'pm-counters', 'ipmi'] as const;
 
 let sysfs = '';
 beforeEach(() => {
@@ -45,4 +48,23 @@ test('a counter that gives no number', () => {
     available: false,
     reason: expect.stringContaining('energy_uj'),
   });
+});
+
+test('a meter that says itself why it gives no reading is believed; else the kernel may know', () => {
+  const unreadable = { outcome: 'unreadable', path: '/p', domains: [] } as const;
+  expect(advise('amd-energy', { ...unreadable, notes: ['Left out, as it belongs to no CPU: x.'] })).toEqual({
+    reason: '/p is there but gives no reading: Left out, as it belongs to no CPU: x',
+    remedy: expect.stringContaining('docs/meters/amd-energy.md') as unknown,
+  });
+  expect(advise('amd-energy', { ...unreadable, notes: [] }).remedy).toContain('dmesg');
+});
+
+test('what a process may not read it is told as itself, with where the agent gets the right', () => {
+  const remedies = METER_KINDS.map(
+    (kind) => advise(kind, { outcome: 'forbidden', path: '/p', domains: [], notes: [] }).remedy,
+  );
+  for (const remedy of remedies) expect(remedy).toMatch(/^This process needs /);
+  const dropIns = remedies.flatMap((remedy) => /systemd\/[\w-]+\.conf/.exec(remedy) ?? []);
+  expect(dropIns).toEqual(['systemd/wattle-agent-msr.conf', 'systemd/wattle-agent-ipmi.conf']);
+  for (const file of dropIns) expect(existsSync(file)).toBe(true);
 });

@@ -307,15 +307,24 @@ describe('options', () => {
     ['ringSeconds', { ringSeconds: 0 }],
     ['ringSeconds', { rateHz: 10_000, ringSeconds: 3600 }],
     ['cpuSlots', { cpuSlots: 1.5 }],
+    ['meters: expected each meter once, found rapl-powercap twice', { meters: [COUNTERS, IDLE_MODEL, COUNTERS] }],
     ['idleWatts', { meters: [{ ...IDLE_MODEL, idleWatts: -1 }] }],
     ['wattsPerCore', { meters: [{ ...IDLE_MODEL, wattsPerCore: Infinity }] }],
-  ])('%s out of range is refused', (name, options) => {
+  ])('refused: %s', (name, options) => {
     expectProblem(() => new Sampler({ meters: [IDLE_MODEL], ...options }), 'sampler.bad-option', name);
   });
 
   test('a machine without anything to read is told so', () => {
     const sysfs = scratch();
     expectProblem(() => new Sampler({ sysfs, meters: [COUNTERS] }), 'sampler.no-meter', 'rapl-powercap');
+  });
+
+  test('a kind that no meter gives is named, with those that are there', () => {
+    expectProblem(
+      () => new Sampler({ meters: [IDLE_MODEL], kinds: ['gpu', 'node'] }),
+      'sampler.no-meter',
+      'kind gpu or node on this machine; there is package.',
+    );
   });
 
   test('the first meter that gives packages wins', () => {

@@ -76,6 +76,11 @@ export class AgentMetrics {
     const stats = sampler.stats();
     this.#showSampler(stats);
     this.#showDomains(sampler, stats);
+    for (const { meter } of sampler.problems()) {
+      this.#gauge('meter_problem', '1 where a meter outside the agent gives no readings; its log says why', 1, {
+        meter,
+      });
+    }
     for (const gpu of sampler.gpus()) this.#showGpu(gpu);
     return this.#registry.metrics();
   }
@@ -108,7 +113,7 @@ export class AgentMetrics {
     this.#gauge('sampler_courier_cpu_seconds', 'CPU time of the threads of slow meters', stats.courierCpuSeconds);
   }
 
-  #showDomains(sampler: Sampler, { domains: health }: SamplerStats): void {
+  #showDomains(sampler: Sampler, { domains: health, firstTickNs }: SamplerStats): void {
     const latest = sampler.latest();
     const now = this.#now();
     sampler.domains.forEach((domain, index) => {
@@ -118,9 +123,14 @@ export class AgentMetrics {
         this.#count(`domain_${snake(count)}_total`, help, health[index]?.[count] ?? 0, labels);
       }
       const reading = latest?.domains[index];
-      if (reading === undefined || reading.knownAtNs === 0) return;
-      const age = Math.max(0, now - reading.knownAtNs) / 1e9;
-      this.#gauge('domain_reading_age_seconds', 'Time since the last reading that was booked', age, labels);
+      const read = reading !== undefined && reading.knownAtNs > 0;
+      const since = read ? reading.knownAtNs : firstTickNs;
+      if (since > 0) {
+        const age = Math.max(0, now - since) / 1e9;
+        const help = 'Time since the last reading that was booked, or since the start where there has been none';
+        this.#gauge('domain_reading_age_seconds', help, age, labels);
+      }
+      if (!read) return;
       // A second opinion is no energy of its own: whoever sums over this metric must not find it.
       if (domain.witnessOf !== null) return;
       this.#count('domain_joules_total', 'Energy since the agent began', reading.energyUj / 1e6, labels);

@@ -13,6 +13,7 @@ import {
 import { Munge } from '../../slurm/index.js';
 import { AgentMetrics } from './agent-metrics.js';
 import { daemonLog } from './log.js';
+import { MeterLog } from './meter-log.js';
 import { neededBy, type OpenSampler, openSampler } from './open-sampler.js';
 
 /** The configured meters, best first; `model` only where its profile is declared. */
@@ -136,6 +137,11 @@ export async function runAgent(first: Config, reload: () => Config): Promise<voi
   // Everything that takes a privilege is open, and nothing runs yet.
   const kept = dropPrivileges(neededBy(running.sampler));
   daemonLog(config).info({ kept }, 'privileges given up');
+  const meterLog = new MeterLog(
+    () => running.sampler,
+    () => daemonLog(config),
+  );
+  meterLog.tellReasons();
   let changing: Promise<void> = Promise.resolve();
   const restart = async (): Promise<void> => {
     let next: Running;
@@ -149,12 +155,15 @@ export async function runAgent(first: Config, reload: () => Config): Promise<voi
       return;
     }
     await running.agent.stop();
+    const meters = running.sampler;
     running = next;
+    if (running.sampler !== meters) meterLog.tellReasons();
     await running.agent.start();
   };
   let server: Server | null = null;
   try {
     await running.agent.start();
+    meterLog.start();
     server = await serveMetrics(
       config,
       () => running.agent,
@@ -171,6 +180,7 @@ export async function runAgent(first: Config, reload: () => Config): Promise<voi
     await changing;
   } finally {
     // Also where something above failed: what runs on would keep the process alive, with nobody to end it.
+    meterLog.stop();
     await running.agent.stop();
     server?.close();
   }

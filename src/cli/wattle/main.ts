@@ -1,5 +1,5 @@
 /** `wattle`: reads the command line and hands over to one command, of which only that one is loaded. */
-import yargs, { type Argv } from 'yargs';
+import yargs from 'yargs';
 import { EXIT, type ExitCode } from '../../contract/errors.js';
 import { nearest } from '../nearest.js';
 import { usageError } from '../program.js';
@@ -19,7 +19,6 @@ const CONTROLLER = {
   controller: { type: 'string', requiresArg: true, describe: 'unix:/path or http://host:port; default: as configured' },
 } as const;
 
-const COMMANDS = ['agent', 'controller', 'doctor', 'sample', 'conservation', 'config', 'version'];
 /** An option given twice counts once, the last time. */
 function lastOf<T>(given: T | readonly T[]): T | undefined {
   return Array.isArray(given) ? (given as readonly T[]).at(-1) : (given as T);
@@ -47,7 +46,23 @@ const SAMPLE = {
   json: { type: 'string', coerce: lastText, describe: 'the same as lines of JSON' },
   witnesses: { type: 'boolean', coerce: lastFlag, describe: 'also what other meters say of the same domains' },
 } as const;
-const OPTIONS = [...['config', 'check', 'controller', 'since', 'until', 'help', 'version'], ...Object.keys(SAMPLE)];
+/** The options of each command, but for those that all have. */
+const OPTIONS = {
+  agent: { ...CONFIG, ...CHECK },
+  controller: { ...CONFIG, ...CHECK },
+  doctor: { ...CONFIG, json: { type: 'boolean', describe: 'the same as JSON, for programs' } },
+  sample: { config: { ...CONFIG.config, coerce: lastText }, ...SAMPLE },
+  conservation: {
+    ...CONFIG,
+    ...CONTROLLER,
+    since: { type: 'string', requiresArg: true, default: 'now-1day', describe: 'start, as scarbon -S takes it' },
+    until: { type: 'string', requiresArg: true, default: 'now', describe: 'end, as scarbon -E takes it' },
+  },
+  config: CONFIG,
+  version: {},
+} as const;
+type Command = keyof typeof OPTIONS;
+const COMMANDS = Object.keys(OPTIONS) as Command[];
 
 /** @throws {WattleError} wrong usage, or whatever keeps the command from its work */
 export async function wattle(args: readonly string[]): Promise<ExitCode> {
@@ -64,7 +79,7 @@ export async function wattle(args: readonly string[]): Promise<ExitCode> {
     .command(
       'agent',
       'measure this compute node and book its energy to jobs',
-      (command) => command.options({ ...CONFIG, ...CHECK }),
+      (command) => command.options(OPTIONS.agent),
       run(async ({ config, check }) => {
         const { agent } = await import('./agent.js');
         return agent({ config, check: check === true });
@@ -73,7 +88,7 @@ export async function wattle(args: readonly string[]): Promise<ExitCode> {
     .command(
       'controller',
       "keep the cluster's ledger and answer questions",
-      (command) => command.options({ ...CONFIG, ...CHECK }),
+      (command) => command.options(OPTIONS.controller),
       run(async ({ config, check }) => {
         const { controller } = await import('./controller.js');
         return controller({ config, check: check === true });
@@ -82,8 +97,7 @@ export async function wattle(args: readonly string[]): Promise<ExitCode> {
     .command(
       'doctor',
       'tell what this node can measure, with which meter, and what is missing',
-      (command) =>
-        command.options({ ...CONFIG, json: { type: 'boolean', describe: 'the same as JSON, for programs' } }),
+      (command) => command.options(OPTIONS.doctor),
       run(async ({ config, json }) => {
         const { doctor } = await import('./doctor.js');
         return doctor({ config, json: json === true });
@@ -94,7 +108,7 @@ export async function wattle(args: readonly string[]): Promise<ExitCode> {
       'sample this node at up to 10 kHz and show its watts',
       (command) =>
         command
-          .options({ ...CONFIG, config: { ...CONFIG.config, coerce: lastText }, ...SAMPLE })
+          .options(OPTIONS.sample)
           // Several meters are several options.
           .parserConfiguration({ 'duplicate-arguments-array': true, 'greedy-arrays': false }),
       run(async (parsed) => {
@@ -105,13 +119,7 @@ export async function wattle(args: readonly string[]): Promise<ExitCode> {
     .command(
       'conservation',
       'check that all energy of the nodes is booked to owners, exactly',
-      (command) =>
-        command.options({
-          ...CONFIG,
-          ...CONTROLLER,
-          since: { type: 'string', requiresArg: true, default: 'now-1day', describe: 'start, as scarbon -S takes it' },
-          until: { type: 'string', requiresArg: true, default: 'now', describe: 'end, as scarbon -E takes it' },
-        }),
+      (command) => command.options(OPTIONS.conservation),
       run(async (parsed) => {
         const { conservation } = await import('./conservation.js');
         return conservation(parsed);
@@ -120,7 +128,7 @@ export async function wattle(args: readonly string[]): Promise<ExitCode> {
     .command(
       'config',
       'print the configuration in force, with defaults and without passwords',
-      (command) => command.options(CONFIG),
+      (command) => command.options(OPTIONS.config),
       run(async ({ config }) => {
         const { showConfig } = await import('./config.js');
         return showConfig({ config });
@@ -129,7 +137,7 @@ export async function wattle(args: readonly string[]): Promise<ExitCode> {
     .command(
       'version',
       'print the version',
-      {},
+      OPTIONS.version,
       run(() => {
         process.stdout.write(`wattle ${version()}\n`);
         return Promise.resolve(EXIT.done);
@@ -144,7 +152,7 @@ export async function wattle(args: readonly string[]): Promise<ExitCode> {
     .alias('version', 'V')
     .wrap(100)
     .exitProcess(false)
-    .fail(refuse)
+    .fail((message: string | null, error: Error | undefined) => refuse(args, message, error))
     .parseAsync();
   return exitCode;
 }
@@ -158,17 +166,29 @@ function withDashes(args: readonly string[]): string[] {
 }
 
 /** yargs hands over its own complaint, or what a command has thrown. */
-function refuse(message: string | null, error: Error | undefined, _parser: Argv): never {
+function refuse(args: readonly string[], message: string | null, error: Error | undefined): never {
   if (error !== undefined && error.name !== 'YError') throw error;
   const complaint = message ?? error?.message ?? 'wrong usage';
-  throw usageError(complaint, suggestion(complaint));
+  throw usageError(complaint, suggestion(complaint, args));
 }
 
-function suggestion(complaint: string): string {
-  const [, written] = /^Unknown (?:arguments?|commands?): ([\w-]+)/.exec(complaint) ?? [];
-  if (written === undefined) return `The commands are ${COMMANDS.join(', ')}; wattle --help explains them.`;
+function suggestion(complaint: string, args: readonly string[]): string {
+  const all = `The commands are ${COMMANDS.join(', ')}; wattle --help explains them.`;
+  const [, unknown] = /^Unknown (?:arguments?|commands?): ([\w-]+)/.exec(complaint) ?? [];
+  const command = COMMANDS.find((name) => name === args.find((word) => !word.startsWith('-')));
+  const help = `see wattle ${command === undefined ? '' : `${command} `}--help`;
+  if (unknown === undefined) return command === undefined ? all : `For its options ${help}.`;
   // yargs does not say whether the unknown word stood where a command or where an option belongs.
-  const word = nearest(written, [...COMMANDS, ...OPTIONS.map((option) => `--${option}`), ...OPTIONS]);
-  if (word === undefined) return `The commands are ${COMMANDS.join(', ')}; wattle --help explains them.`;
-  return `The nearest known is ${OPTIONS.includes(word) && !COMMANDS.includes(word) ? `--${word}` : word}; see wattle --help.`;
+  if (args.includes(unknown)) {
+    if (command !== undefined) return `wattle ${command} takes options alone; ${help}.`;
+    const meant = nearest(unknown, COMMANDS);
+    return meant === undefined ? all : `The nearest known is ${meant}; ${help}.`;
+  }
+  const has = (name: Command): boolean => Object.hasOwn(OPTIONS[name], unknown);
+  if (command !== undefined && COMMANDS.some(has)) {
+    return `--${unknown} belongs to ${COMMANDS.filter(has).join(', ')}; ${help}.`;
+  }
+  const known = (command === undefined ? COMMANDS : [command]).flatMap((name) => Object.keys(OPTIONS[name]));
+  const meant = nearest(unknown, [...known, 'help', 'version']);
+  return meant === undefined ? `${help.replace('see', 'See')}.` : `The nearest known is --${meant}; ${help}.`;
 }

@@ -11,6 +11,8 @@ import { readOptions, withOptions, type SampleArguments, type SampleOptions } fr
 import { Output } from './sample/output.js';
 import { Session } from './sample/session.js';
 
+/** What a timer of Node takes. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** Also how often a frame is drawn. */
 const DRAIN_MS = 250;
 
@@ -73,17 +75,20 @@ async function run(session: Session, output: Output, { durationMs = Infinity }: 
   };
   const { signal } = interruption;
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, interrupt);
+  let timer: NodeJS.Timeout | undefined;
   try {
     session.start();
+    // Beside the loop, which stands still while nobody takes what it writes.
+    if (durationMs <= LONGEST_TIMER_MS) timer = setTimeout(interrupt, durationMs);
     while (!signal.aborted && !session.jobIsOver && session.elapsedMs < durationMs) {
       await pause(Math.min(DRAIN_MS, durationMs - session.elapsedMs), signal);
       session.drain(output.record);
-      await output.flush();
+      await output.flush(signal);
       output.show(() => session.state(), session.elapsedMs);
     }
     await session.finish(output.record);
-    await output.flush();
   } finally {
+    clearTimeout(timer);
     await session.stop();
     output.restore();
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(name, interrupt);

@@ -2,6 +2,7 @@
 import { METER_NAMES, type Config, type MeterName } from '../../../config/index.js';
 import { readDuration } from '../../../config/quantity.js';
 import { DOMAIN_KINDS, type DomainKind } from '../../../contract/vocabulary.js';
+import { METER_RATES } from '../../../sampler/index.js';
 import { nearest } from '../../nearest.js';
 import { usageError } from '../../program.js';
 
@@ -45,8 +46,8 @@ export function readOptions(args: SampleArguments): SampleOptions {
   }
   const written = csv ?? json;
   return {
-    rateHz: args.rate === undefined ? undefined : readRate('--rate', args.rate, 1),
-    meters: words(args.meter).map(readMeter),
+    rateHz: args.rate === undefined ? undefined : readRate('--rate', args.rate),
+    meters: readMeters(words(args.meter)),
     kinds: words(args.domain).map((word) => oneOf('--domain', word, DOMAIN_KINDS)),
     durationMs: args.for === undefined ? undefined : readSpan(args.for),
     jobId: args.job === undefined ? undefined : readJob(args.job),
@@ -60,28 +61,53 @@ export function readOptions(args: SampleArguments): SampleOptions {
 
 export const toStdout = ({ recording }: Pick<SampleOptions, 'recording'>): boolean => recording?.path === STDOUT;
 
-/** `10`, `100Hz`, `1k`, `1kHz`, `10 kHz`: within what a sampling thread can be asked for. */
-export function readRate(option: string, text: string, leastHz: number): number {
+interface Bounds {
+  readonly least: number;
+  readonly most: number;
+}
+
+/** What a sampling thread can be asked for. */
+const TICKS: Bounds = { least: 1, most: 10_000 };
+
+/** `10`, `100Hz`, `1k`, `1kHz`, `10 kHz`: a rate between two bounds. */
+function readRate(option: string, text: string, { least, most } = TICKS): number {
   const [, number, kilo] = /^(\d{1,5}(?:\.\d{1,6})?) ?(k)?(?:hz)?$/i.exec(text) ?? [];
   const rateHz = Number(number) * (kilo === undefined ? 1 : 1000);
-  if (rateHz >= leastHz && rateHz <= 10_000) return rateHz;
+  if (rateHz >= least && rateHz <= most) return rateHz;
+  const examples = most < 1000 ? `${least}, ${most} or ${most}Hz` : '10, 100Hz or 1kHz';
   throw usageError(
-    `${option}: expected a rate from ${leastHz}Hz to 10kHz, found "${text}"`,
-    'Write for example 10, 100Hz or 1kHz.',
+    `${option}: expected a rate from ${hertz(least)} to ${hertz(most)}, found "${text}"`,
+    `Write for example ${examples}.`,
   );
+}
+
+const hertz = (rate: number): string => (rate < 1000 ? `${rate}Hz` : `${rate / 1000}kHz`);
+
+/** Twice the same meter would count its joules twice. */
+function readMeters(texts: readonly string[]): SampleOptions['meters'] {
+  const meters = texts.map(readMeter);
+  const again = meters.find(({ name }, at) => meters.findIndex((meter) => meter.name === name) < at);
+  if (again === undefined) return meters;
+  throw usageError(`--meter: expected each meter once, found ${again.name} twice`, 'Leave one out.');
 }
 
 /** `NAME` or `NAME=HZ`. */
 function readMeter(text: string): SampleOptions['meters'][number] {
   const at = text.indexOf('=');
   const name = oneOf('--meter', at < 0 ? text : text.slice(0, at), METER_NAMES);
-  return { name, rateHz: at < 0 ? undefined : readRate(`--meter ${name}`, text.slice(at + 1), 0.1) };
+  return { name, rateHz: at < 0 ? undefined : readRate(`--meter ${name}`, text.slice(at + 1), METER_RATES[name]) };
 }
 
 function readSpan(text: string): number {
+  const spanOf = (duration: string): number => {
+    const reading = readDuration(duration);
+    return 'value' in reading ? reading.value : 0;
+  };
+  const span = spanOf(text);
+  if (span > 0) return span;
   const reading = readDuration(text);
-  if ('value' in reading && reading.value > 0) return reading.value;
-  const hint = 'value' in reading ? '10s' : reading.nearest;
+  // What is nearest to `0` is no time either.
+  const hint = 'nearest' in reading && spanOf(reading.nearest) > 0 ? reading.nearest : '10s';
   throw usageError(
     `--for: expected a duration, a number and one of ms, s, min, h, d, found "${text}"`,
     `Write for example ${hint}.`,

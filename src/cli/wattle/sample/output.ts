@@ -31,8 +31,9 @@ export class Output {
     if (recording === undefined) return new Output(options, undefined);
     const sink = await openSink(recording);
     const lines = new TickLines({ format: recording.format, node, domains, jobId });
-    await sink.write(lines.heading());
-    return new Output(options, { sink, lines });
+    const output = new Output(options, { sink, lines });
+    output.#pending = lines.heading();
+    return output;
   }
 
   get record(): ((tick: RecordedTick) => void) | undefined {
@@ -43,11 +44,11 @@ export class Output {
     };
   }
 
-  /** Writes the ticks that were recorded. */
-  async flush(): Promise<void> {
+  /** Writes the ticks that were recorded; what there was no room for before the signal waits for the next time. */
+  async flush(signal: AbortSignal): Promise<void> {
     const text = this.#pending;
     this.#pending = '';
-    await this.#recorder?.sink.write(text);
+    this.#pending = (await this.#recorder?.sink.write(text, signal)) ?? '';
   }
 
   show(state: () => SampleState, elapsedMs: number): void {
@@ -68,11 +69,13 @@ export class Output {
 
   /** The summary: beside ticks on standard output it goes to standard error, and as a last line into JSON. */
   async finish(state: SampleState): Promise<void> {
-    if (this.#recorder !== undefined && this.#asJson) {
-      await this.#recorder.sink.write(summaryLine(state));
+    const unwritten = this.#pending;
+    this.#pending = '';
+    try {
+      await this.#recorder?.sink.end(this.#asJson ? unwritten + summaryLine(state) : unwritten);
+    } finally {
+      const out = this.#plain || this.#screen !== undefined ? process.stdout : process.stderr;
+      out.write(`${this.#screen === undefined && !this.#plain ? '' : '\n'}${summary(state).join('\n')}\n`);
     }
-    await this.#recorder?.sink.close();
-    const out = this.#plain || this.#screen !== undefined ? process.stdout : process.stderr;
-    out.write(`${this.#screen === undefined && !this.#plain ? '' : '\n'}${summary(state).join('\n')}\n`);
   }
 }
