@@ -8,7 +8,13 @@
 namespace wattle {
 namespace {
 
-// Takes the number that `text` starts with; nothing where there is none or it does not fit.
+std::optional<int64_t> scaled(uint64_t value, int64_t factor) noexcept {
+  if (value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max() / factor)) return std::nullopt;
+  return static_cast<int64_t>(value) * factor;
+}
+
+}  // namespace
+
 std::optional<uint64_t> take_number(std::string_view& text) noexcept {
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -16,13 +22,6 @@ std::optional<uint64_t> take_number(std::string_view& text) noexcept {
   text.remove_prefix(static_cast<size_t>(end - text.data()));
   return value;
 }
-
-std::optional<int64_t> scaled(uint64_t value, int64_t factor) noexcept {
-  if (value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max() / factor)) return std::nullopt;
-  return static_cast<int64_t>(value) * factor;
-}
-
-}  // namespace
 
 std::optional<uint64_t> parse_number(std::string_view text) noexcept {
   const auto value = take_number(text);

@@ -8,6 +8,9 @@
 
 namespace wattle {
 
+// Takes the decimal number that `text` starts with; nothing where there is none or it does not fit 64 bits.
+std::optional<uint64_t> take_number(std::string_view& text) noexcept;
+
 // A decimal number alone on its line, as sysfs and cpuacct.usage print it.
 std::optional<uint64_t> parse_number(std::string_view text) noexcept;
 

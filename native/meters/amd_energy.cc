@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "core/counter_file.h"
 #include "core/file.h"
 #include "core/text.h"
+#include "meters/counter_files.h"
 #include "meters/meters.h"
 #include "meters/processor.h"
 #include "meters/rapl.h"
@@ -77,36 +77,6 @@ std::optional<std::string> domain_name(const std::string& label, const Processor
   return cpu != nullptr ? std::optional(processor.package_name(*cpu)) : std::nullopt;
 }
 
-struct Sensor {
-  DomainInfo info;
-  CounterFile counter;
-};
-
-class AmdEnergy final : public Meter {
- public:
-  explicit AmdEnergy(std::vector<Sensor> sensors) {
-    for (Sensor& sensor : sensors) {
-      domains_.push_back(std::move(sensor.info));
-      counters_.push_back(std::move(sensor.counter));
-    }
-  }
-
-  std::span<const DomainInfo> domains() const noexcept override { return domains_; }
-
-  void poll(const Tick& tick, std::span<Reading> out) noexcept override {
-    for (size_t i = 0; i < counters_.size(); i++) {
-      const auto energy_uj = counters_[i].read(tick.mono_ns);
-      out[i] = energy_uj ? Reading{Reading::Status::kGood, *energy_uj, tick.mono_ns} : Reading{};
-    }
-  }
-
-  void reset() noexcept override {}
-
- private:
-  std::vector<DomainInfo> domains_;
-  std::vector<CounterFile> counters_;
-};
-
 }  // namespace
 
 MeterProbe make_amd_energy(const MeterContext& context) {
@@ -116,7 +86,7 @@ MeterProbe make_amd_energy(const MeterContext& context) {
 
   const Processor processor = read_processor(context.sysfs, context.procfs);
   MeterProbe probe{Outcome::kUnreadable, *device, nullptr, {}};
-  std::vector<Sensor> sensors;
+  std::vector<FileDomain> sensors;
   std::set<std::string> seen;
   bool readable = false;
   std::string unknown;
@@ -128,7 +98,7 @@ MeterProbe make_amd_energy(const MeterContext& context) {
     if (!name || !seen.insert(*name).second) continue;
     const DomainKind kind = label.starts_with("Ecore") ? DomainKind::kCore : DomainKind::kPackage;
     // The driver extends the counter, so it does not wrap.
-    Sensor sensor{{*name, kind, Quality::kMeasured, rapl_limits(kind, 0), {}}, CounterFile(path + "_input")};
+    FileDomain sensor{{*name, kind, Quality::kMeasured, rapl_limits(kind, 0), {}}, CounterFile(path + "_input")};
     if (sensor.counter.error() == EACCES || sensor.counter.error() == EPERM) {
       probe.outcome = Outcome::kForbidden;
       probe.path = sensor.counter.path();
@@ -140,8 +110,8 @@ MeterProbe make_amd_energy(const MeterContext& context) {
   if (!readable) return probe;
   // Packages first: the driver has them behind its cores.
   std::stable_sort(sensors.begin(), sensors.end(),
-                   [](const Sensor& a, const Sensor& b) { return a.info.kind < b.info.kind; });
-  return {Outcome::kAvailable, *device, std::make_unique<AmdEnergy>(std::move(sensors)), std::move(probe.notes)};
+                   [](const FileDomain& a, const FileDomain& b) { return a.info.kind < b.info.kind; });
+  return {Outcome::kAvailable, *device, std::make_unique<CounterFiles>(std::move(sensors)), std::move(probe.notes)};
 }
 
 }  // namespace wattle

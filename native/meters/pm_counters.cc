@@ -32,14 +32,6 @@ constexpr int64_t kFrozenNs = 2 * kNsPerSecond;
 constexpr int64_t kIdleFrozenNs = 10 * kNsPerSecond;
 constexpr size_t kMaxAccelerators = 16;
 
-std::optional<uint64_t> take_number(std::string_view& text) noexcept {
-  uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{}) return std::nullopt;
-  text.remove_prefix(static_cast<size_t>(end - text.data()));
-  return value;
-}
-
 bool take(std::string_view& text, std::string_view expected) noexcept {
   if (!text.starts_with(expected)) return false;
   text.remove_prefix(expected.size());

@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "core/counter_file.h"
 #include "core/file.h"
 #include "core/text.h"
+#include "meters/counter_files.h"
 #include "meters/meters.h"
 #include "meters/rapl.h"
 
@@ -65,31 +65,6 @@ struct Zone {
   std::string name;
   std::string energy_path;
   DomainInfo info;
-};
-
-class RaplPowercap final : public Meter {
- public:
-  explicit RaplPowercap(std::vector<Zone> zones) {
-    for (Zone& zone : zones) {
-      domains_.push_back(std::move(zone.info));
-      counters_.emplace_back(std::move(zone.energy_path));
-    }
-  }
-
-  std::span<const DomainInfo> domains() const noexcept override { return domains_; }
-
-  void poll(const Tick& tick, std::span<Reading> out) noexcept override {
-    for (size_t i = 0; i < counters_.size(); i++) {
-      const auto energy_uj = counters_[i].read(tick.mono_ns);
-      out[i] = energy_uj ? Reading{Reading::Status::kGood, *energy_uj, tick.mono_ns} : Reading{};
-    }
-  }
-
-  void reset() noexcept override {}
-
- private:
-  std::vector<DomainInfo> domains_;
-  std::vector<CounterFile> counters_;
 };
 
 std::vector<Zone> list_zones(const std::string& root) {
@@ -150,8 +125,10 @@ MeterProbe make_rapl_powercap(const MeterContext& context) {
   }
   if (!readable) return worst;
   // A zone that cannot be read just now stays: its missing coverage tells, and it may come back.
-  std::erase_if(zones, [&](const Zone& zone) { return !context.wants(zone.info.name); });
-  return {Outcome::kAvailable, root, std::make_unique<RaplPowercap>(std::move(zones)), {}};
+  std::vector<FileDomain> domains;
+  for (Zone& zone : zones)
+    if (context.wants(zone.info.name)) domains.push_back({std::move(zone.info), CounterFile(zone.energy_path)});
+  return {Outcome::kAvailable, root, std::make_unique<CounterFiles>(std::move(domains)), {}};
 }
 
 }  // namespace wattle
