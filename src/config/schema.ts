@@ -151,6 +151,10 @@ export const configSchema = table({
               period: key('How often it is asked.', optional(duration({ min: '500ms', max: '1min' }), '2s')),
               timeout: key('How long an answer may take.', optional(duration({ min: '500ms', max: '1min' }), '5s')),
               max_watts: key('More is no power of this node, and is dropped.', optional(power(), 20_000)),
+              hold: key(
+                'For how long a reading stands when none follows: what lies between two readings further apart is a gap. Absent: 10 s, at least three periods; 5 min where it counts energy.',
+                optional(duration({ min: '1s', max: '24h' })),
+              ),
             }),
           ),
         ),
@@ -177,6 +181,10 @@ export const configSchema = table({
               ),
               poll: key('How often a document is fetched.', optional(duration({ min: '1s', max: '10min' }), '10s')),
               max_watts: key('More is no power of this node, and is dropped.', optional(power(), 20_000)),
+              hold: key(
+                'For how long a reading stands when none follows: what lies between two readings further apart is a gap. Absent: 10 s; 5 min for `joules` and `kWh`; 15 min for documents whose rows have their time.',
+                optional(duration({ min: '1s', max: '24h' })),
+              ),
             }),
           ),
         ),

@@ -73,6 +73,7 @@ function redfish(table: NonNullable<ConfigFile['sampler']['redfish']>): RedfishC
     periodMs: table.period,
     timeoutMs: table.timeout,
     maxWatts: table.max_watts,
+    ...present('holdMs', table.hold),
   };
 }
 
@@ -88,6 +89,7 @@ function wattmeter(table: NonNullable<ConfigFile['sampler']['wattmeter']>): Watt
     everyMs: table.every,
     pollMs: table.poll,
     maxWatts: table.max_watts,
+    ...present('holdMs', table.hold),
   };
 }
 

@@ -54,6 +54,8 @@ export interface RedfishConfig {
   readonly periodMs: DurationMs;
   readonly timeoutMs: DurationMs;
   readonly maxWatts: Watts;
+  /** Absent: by what is read. */
+  readonly holdMs?: DurationMs;
 }
 
 /** A program that prints lines, a file or line that they are written to, a server that sends them, a document of them. */
@@ -76,6 +78,8 @@ export interface WattmeterConfig {
   readonly everyMs: DurationMs;
   readonly pollMs: DurationMs;
   readonly maxWatts: Watts;
+  /** Absent: by what is read. */
+  readonly holdMs?: DurationMs;
 }
 
 /** Grid area and power usage effectiveness of a partition or of some nodes; what is absent falls back. */

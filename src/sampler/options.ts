@@ -1,6 +1,6 @@
 import { WattleError } from '../contract/index.js';
 import type { NativeAddon, NativeMeterOptions } from './native.js';
-import { holdMs, MOST_WATTS, type SourceOptions } from './sources/index.js';
+import { holdOf, MOST_WATTS, type SourceOptions } from './sources/index.js';
 import type { MeterKind, MeterOptions, SamplerOptions } from './types.js';
 
 const DEFAULTS = { rateHz: 10, ringSeconds: 60, cpuSlots: 512, sysfs: '/sys', procfs: '/proc' } as const;
@@ -93,8 +93,16 @@ function settingsOf(meter: MeterOptions): NativeMeterOptions['settings'] {
     case 'ipmi':
       return meter.device === undefined ? {} : { device: meter.device };
     case 'redfish':
-    case 'wattmeter':
-      return { name: 'node', domainKind: 'node', maxWatts: meter.maxWatts ?? MOST_WATTS, maxHoldMs: holdMs(meter) };
+    case 'wattmeter': {
+      const { watts: maxHoldMs, joules: maxCounterHoldMs } = holdOf(meter);
+      return {
+        name: 'node',
+        domainKind: 'node',
+        maxWatts: meter.maxWatts ?? MOST_WATTS,
+        maxHoldMs,
+        maxCounterHoldMs,
+      };
+    }
     case 'model': {
       const { idleWatts, wattsPerCore, gpuWatts = 0, cpu, cpuAbsent = 'gap' } = meter;
       const plausible = [0, 1e6] as const;

@@ -213,7 +213,7 @@ describe('meters outside the node', () => {
   const meter = (lines: string): string => `${CLUSTER}[sampler.wattmeter]\n${lines}\n`;
 
   test('a BMC', () => {
-    const text = `${CLUSTER}[sampler.redfish]\nurl = "https://n1-bmc"\ncredentials_file = "/etc/wattle/bmc"\nperiod = "5s"\n`;
+    const text = `${CLUSTER}[sampler.redfish]\nurl = "https://n1-bmc"\ncredentials_file = "/etc/wattle/bmc"\nperiod = "5s"\nhold = "1min"\n`;
     expect(parseConfig(text, 'wattle.toml').sampler.redfish).toEqual({
       url: 'https://n1-bmc',
       credentialsFile: '/etc/wattle/bmc',
@@ -221,6 +221,7 @@ describe('meters outside the node', () => {
       periodMs: 5000,
       timeoutMs: 5000,
       maxWatts: 20_000,
+      holdMs: 60_000,
     });
   });
 

@@ -179,6 +179,62 @@ TEST(sampler_takes_reports_only_for_meters_outside) {
   CHECK_EQUAL(sampler.health(1).gaps.get(), 1u);
 }
 
+// A meter outside, and what is booked of it by whoever polls it now and then.
+struct Outside {
+  Outside(double hold_ms, double counter_hold_ms) {
+    MeterContext context;
+    context.settings.set("maxHoldMs", hold_ms);
+    context.settings.set("maxCounterHoldMs", counter_hold_ms);
+    meter = make_reported(context).meter;
+    books = std::make_unique<Accumulator>(meter->domains()[0].limits);
+  }
+  void report(Report::Kind kind, double value, double at_s) {
+    CHECK(meter->report(0, {kind, value, static_cast<int64_t>(at_s * 1e9)}));
+  }
+  void poll() {
+    Reading reading;
+    meter->poll(Tick{}, {&reading, 1});
+    books->feed(reading);
+  }
+  double joules() const { return static_cast<double>(books->energy_uj()) / 1e6; }
+
+  std::unique_ptr<Meter> meter;
+  std::unique_ptr<Accumulator> books;
+};
+
+TEST(reported_counter_may_take_longer_for_a_step_than_power_stands) {
+  Outside outside(10'000, 300'000);
+  // 1 Wh every 12 s.
+  for (int step = 0; step <= 10; step++) {
+    outside.report(Report::Kind::kJoules, 3600.0 * step, 100 + 12 * step);
+    outside.poll();
+    outside.poll();
+  }
+  CHECK_EQUAL(outside.joules(), 36'000.0);
+  CHECK_EQUAL(outside.books->covered_ns(), 120 * kNsPerSecond);
+  outside.report(Report::Kind::kJoules, 72'000, 600);
+  outside.poll();
+  CHECK_EQUAL(outside.joules(), 36'000.0);
+}
+
+TEST(reported_gap_is_seen_by_who_polls_seldom) {
+  Outside outside(2000, 300'000);
+  outside.report(Report::Kind::kWatts, 100, 1);
+  outside.poll();
+  outside.report(Report::Kind::kWatts, 100, 2);
+  outside.poll();
+  // The first of these tells of the gap, and the second takes its place before anyone asks.
+  outside.report(Report::Kind::kWatts, 100, 60);
+  outside.report(Report::Kind::kWatts, 100, 60.5);
+  for (int again = 0; again < 2; again++) outside.poll();
+  CHECK_EQUAL(outside.joules(), 100.0);
+  CHECK_EQUAL(outside.books->covered_ns(), kNsPerSecond);
+  outside.report(Report::Kind::kWatts, 100, 61);
+  outside.poll();
+  CHECK_EQUAL(outside.joules(), 150.0);
+  CHECK_EQUAL(outside.books->health().gaps.get(), 1u);
+}
+
 TEST(power_integrator_adds_trapezoids_and_no_gap) {
   PowerIntegrator power(5 * kNsPerSecond);
   CHECK(power.feed(100, kNsPerSecond).status == Reading::Status::kRestarted);

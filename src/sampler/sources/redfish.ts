@@ -3,6 +3,7 @@ import { messageOf } from '../../contract/index.js';
 import { monotonicNs } from './clock.js';
 import { Condition } from './condition.js';
 import { EnergyCounter } from './energy-counter.js';
+import { COUNTER_HOLD_MS, LIVE_HOLD_MS, type Hold } from './hold.js';
 import { atMost, backoffMs, pause } from './pause.js';
 import { shown, SourceProblem } from './problem.js';
 import { RedfishClient, type RedfishAccess } from './redfish-client.js';
@@ -19,6 +20,8 @@ export interface RedfishOptions extends RedfishAccess {
   readonly timeoutMs?: number;
   /** More is no power of a node, and is dropped. Default 20000. */
   readonly maxWatts?: number;
+  /** For how long a reading stands when none follows. Default: 10 s or three periods, 5 min of a counter. */
+  readonly holdMs?: number;
 }
 
 /** A refused password is not tried again sooner: BMCs lock accounts, or block addresses, after a few tries. */
@@ -26,6 +29,11 @@ const LOCKOUT_MS = 60_000;
 const STOP_WITHIN_MS = 2000;
 /** So often in a row may the BMC show no number before its tree is searched anew. */
 const MAX_EMPTY = 3;
+
+export function redfishHold({ holdMs, periodMs = 2000 }: RedfishOptions): Hold {
+  const watts = holdMs ?? Math.max(LIVE_HOLD_MS, 3 * periodMs);
+  return { watts, joules: holdMs ?? Math.max(COUNTER_HOLD_MS, watts) };
+}
 
 export function redfishSource(options: RedfishOptions, lockoutMs = LOCKOUT_MS): Source {
   return new RedfishSource(options, lockoutMs);
@@ -51,7 +59,7 @@ class RedfishSource implements Source {
     this.#periodMs = options.periodMs ?? 2000;
     this.#maxWatts = options.maxWatts ?? 20_000;
     this.#lockoutMs = lockoutMs;
-    this.#condition = new Condition(3 * Math.max(this.#periodMs, options.timeoutMs ?? 5000));
+    this.#condition = new Condition(3 * Math.max(this.#periodMs, options.timeoutMs ?? 5000), redfishHold(options));
   }
 
   get problem(): string | null {
@@ -80,7 +88,7 @@ class RedfishSource implements Source {
         const reading = await this.#read(signal);
         failures = 0;
         if (reading !== null) {
-          this.#condition.good();
+          this.#condition.good(reading);
           report(reading);
         }
       } catch (error) {

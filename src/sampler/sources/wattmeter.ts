@@ -4,6 +4,7 @@ import https from 'node:https';
 import { messageOf } from '../../contract/index.js';
 import { monotonicNs } from './clock.js';
 import { Condition } from './condition.js';
+import { COUNTER_HOLD_MS, LIVE_HOLD_MS, ROWS_HOLD_MS, type Hold } from './hold.js';
 import { exchange } from './http.js';
 import { commandOrigin } from './lines/command.js';
 import { DocumentRows } from './lines/document.js';
@@ -49,6 +50,8 @@ export interface WattmeterOptions {
   readonly pollMs?: number;
   /** More is no power of a node, and is dropped. Default 20000. */
   readonly maxWatts?: number;
+  /** For how long a reading stands when none follows. Default: see wattmeterHold. */
+  readonly holdMs?: number;
 }
 
 const STOP_WITHIN_MS = 2000;
@@ -56,6 +59,14 @@ const FIRST_BACKOFF_MS = 1000;
 const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024;
 const FETCH_WITHIN_MS = 10_000;
 const FRESH_FOR_MS = 5000;
+
+export function wattmeterHold(options: WattmeterOptions): Hold {
+  const { from, format, timeColumn, everyMs = 100, pollMs = 10_000, holdMs } = options;
+  const hasRows = 'url' in from && (format !== 'csv' || timeColumn !== undefined);
+  const usual = hasRows ? ROWS_HOLD_MS : LIVE_HOLD_MS;
+  const watts = holdMs ?? Math.max(usual, 'url' in from ? 3 * pollMs : 10 * everyMs);
+  return { watts, joules: holdMs ?? Math.max(COUNTER_HOLD_MS, watts) };
+}
 
 export interface WattmeterSource extends Source {
   /** Lines and values that could not be used. */
@@ -74,7 +85,8 @@ class Wattmeter implements WattmeterSource {
 
   constructor(options: WattmeterOptions) {
     this.#options = options;
-    this.#condition = new Condition(Math.max(FRESH_FOR_MS, 3 * this.#pollMs, 3 * this.#everyMs));
+    const freshForMs = Math.max(FRESH_FOR_MS, 3 * this.#pollMs, 3 * this.#everyMs);
+    this.#condition = new Condition(freshForMs, wattmeterHold(options));
   }
 
   get problem(): string | null {
@@ -116,7 +128,8 @@ class Wattmeter implements WattmeterSource {
 
   async #run(format: LineFormat, values: Values, signal: AbortSignal): Promise<void> {
     const { from } = this.#options;
-    const read = 'url' in from ? this.#poll(from.url, format, values) : this.#follow(originOf(from), format, values);
+    const read =
+      'url' in from ? this.#poll(from.url, format, values) : this.#follow(this.#origin(from), format, values);
     for (let failures = 0; !signal.aborted;) {
       const before = values.reported;
       try {
@@ -137,6 +150,14 @@ class Wattmeter implements WattmeterSource {
       lines.restart(fromBeginning);
       await origin(lines, signal);
     };
+  }
+
+  #origin(from: Exclude<WattmeterFrom, { readonly url: string }>): LineOrigin {
+    if ('command' in from) return commandOrigin(from.command);
+    if ('file' in from) return fileOrigin(from.file);
+    const { unit = 'watts' } = this.#options;
+    const hold = wattmeterHold(this.#options);
+    return tcpOrigin(from.tcp, unit === 'watts' ? hold.watts : hold.joules);
   }
 
   #poll(url: string, format: LineFormat, values: Values): (signal: AbortSignal) => Promise<void> {
@@ -168,9 +189,4 @@ function formatOf(options: WattmeterOptions): LineFormat {
     case 'csv':
       return new SeparatedValues({ channels, unit, multiplier, separator, timeColumn });
   }
-}
-
-function originOf(from: Exclude<WattmeterFrom, { readonly url: string }>): LineOrigin {
-  if ('command' in from) return commandOrigin(from.command);
-  return 'file' in from ? fileOrigin(from.file) : tcpOrigin(from.tcp.host, from.tcp.port);
 }

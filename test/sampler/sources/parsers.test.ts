@@ -280,7 +280,9 @@ describe('separated values', () => {
     const format = new SeparatedValues({ channels: [1], unit: 'watts', multiplier: 1, separator: ',', ...options });
     const reported: number[] = [];
     const limits = { unit: format.unit, everyMs: 0, maxWatts: 20_000 };
-    const values = new Values(limits, new Condition(5000), ({ value }) => reported.push(value));
+    const values = new Values(limits, new Condition(5000, { watts: 10_000, joules: 300_000 }), ({ value }) =>
+      reported.push(value),
+    );
     lines.forEach((text, index) => {
       const parsed = format.parse(text);
       if (parsed.kind === 'value') values.take(parsed.value, index * 50e6);

@@ -7,12 +7,17 @@ import { feedFrom } from './stream.js';
 const SILENT_MS = 30_000;
 
 /** Lines that a server sends to whoever connects. */
-export function tcpOrigin(host: string, port: number): LineOrigin {
+export function tcpOrigin(
+  { host, port }: { readonly host: string; readonly port: number },
+  holdMs: number,
+): LineOrigin {
+  // A meter that speaks once a minute is no lost peer.
+  const silentMs = Math.max(SILENT_MS, holdMs);
   return async (feed, signal) => {
     const socket = connect({ host, port });
     let why = 'closed the connection';
-    socket.setTimeout(SILENT_MS, () => {
-      socket.destroy(new SourceProblem(`sent nothing for ${SILENT_MS / 1000} s`));
+    socket.setTimeout(silentMs, () => {
+      socket.destroy(new SourceProblem(`sent nothing for ${silentMs / 1000} s`));
     });
     try {
       await feedFrom(socket, feed, signal);

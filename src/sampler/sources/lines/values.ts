@@ -76,7 +76,8 @@ export class Values {
     if (reading.monoNs <= this.#lastNs) return;
     this.#lastNs = reading.monoNs;
     this.#reported++;
-    this.#condition.good();
-    this.#report({ unit: this.#limits.unit, ...reading });
+    const { unit } = this.#limits;
+    this.#condition.good({ unit, ...reading });
+    this.#report({ unit, ...reading });
   }
 }
