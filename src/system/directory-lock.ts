@@ -4,14 +4,10 @@
  */
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as koffi from 'koffi';
 import { WattleError } from '../contract/index.js';
+import { lockDescriptor } from './flock.js';
 
 const LOCK_FILE = 'lock';
-const LOCK_EX = 2;
-const LOCK_NB = 4;
-
-let flock: ((fd: number, operation: number) => number) | undefined;
 
 export interface DirectoryLock {
   release(): Promise<void>;
@@ -30,8 +26,7 @@ export async function lockDirectory(
   const file = join(directory, LOCK_FILE);
   // Opened for appending: a second process must not empty the file before it knows whether it may.
   const handle = await open(file, 'a+', 0o600);
-  flock ??= koffi.load(null).func('int flock(int fd, int operation)') as (fd: number, operation: number) => number;
-  if (flock(handle.fd, LOCK_EX | LOCK_NB) !== 0) {
+  if (!lockDescriptor(handle.fd)) {
     const holder = await readHolder(handle);
     await handle.close();
     throw new WattleError(refusal.code, `${directory} is held by ${holder}`, refusal.remedy);

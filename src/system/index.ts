@@ -4,4 +4,5 @@
  * Must never: know what it is used for, or grow what Node itself can do.
  */
 export { lockDirectory, type DirectoryLock } from './directory-lock.js';
+export { lockDescriptor } from './flock.js';
 export { peerUid } from './peer.js';

@@ -1,5 +1,5 @@
 /** The wattmeter source against real processes, FIFOs, files and servers that carry an emulated meter's lines. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   createWriteStream,
@@ -13,6 +13,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { monotonicNs, type WattmeterOptions } from '../../../src/sampler/sources/index.js';
 import { wattmeterSource } from '../../../src/sampler/sources/wattmeter.js';
@@ -199,10 +200,54 @@ describe('a FIFO', () => {
     execFileSync('mkfifo', [path]);
     const reading = run({ from: { file: path } });
     await sleep(200);
-    expect(reading.problem).toMatch(/no reading/);
+    expect(reading.problem).toMatch(/nobody writes to/);
     const begun = Date.now();
     await reading.stop();
     expect(Date.now() - begun).toBeLessThan(5000);
+  });
+});
+
+describe('a FIFO into which each line is written by a writer of its own', () => {
+  async function fifo(): Promise<{ path: string; reading: Run }> {
+    const path = join(temporaryFolder(), 'meter');
+    execFileSync('mkfifo', [path]);
+    const reading = run({ format: 'csv', channels: [1], from: { file: path }, everyMs: 0 });
+    await reading.trouble(/nobody writes to/);
+    return { path, reading };
+  }
+  const echo = promisify(execFile);
+
+  test('has none of them lost, not the first either', async () => {
+    const { path, reading } = await fifo();
+    for (let value = 1; value <= 12; value++) {
+      await echo('/bin/sh', ['-c', `echo ${value} > "$0"`, path]);
+      await reading.count(value);
+    }
+    expect(reading.readings.map(({ value }) => value)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+  });
+
+  test('does not put what a writer left unfinished before the line of the next', async () => {
+    const { path, reading } = await fifo();
+    await echo('/bin/sh', ['-c', 'printf "5\\n12" > "$0"', path]);
+    await reading.count(1);
+    // What was unfinished is dropped when its writer is seen to have gone.
+    await sleep(1000);
+    await echo('/bin/sh', ['-c', 'echo 34 > "$0"', path]);
+    await reading.count(2);
+    expect(reading.readings.map(({ value }) => value)).toEqual([5, 34]);
+  });
+
+  test('is not shared with a second reader, who would take lines away', async () => {
+    const { path, reading } = await fifo();
+    const second = run({ format: 'csv', channels: [1], from: { file: path }, everyMs: 0 });
+    await second.trouble(/meter is in use by another process/);
+    for (let value = 1; value <= 5; value++) {
+      await echo('/bin/sh', ['-c', `echo ${value} > "$0"`, path]);
+      await reading.count(value);
+    }
+    expect(second.readings).toEqual([]);
+    await reading.stop();
+    await second.trouble(/nobody writes to/);
   });
 });
 

@@ -1,7 +1,8 @@
-import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { isatty, ReadStream } from 'node:tty';
+import { lockDescriptor } from '../../../system/index.js';
 import { pause } from '../pause.js';
 import { SourceProblem } from '../problem.js';
 import type { LineFeed, LineOrigin } from './origin.js';
@@ -23,25 +24,57 @@ export function fileOrigin(path: string): LineOrigin {
 
 /** A FIFO or a serial line: the descriptor wakes us. */
 async function listen(path: string, feed: LineFeed, signal: AbortSignal): Promise<void> {
-  let fd: number;
+  // Held all the while: lines that come between two writers wait in the FIFO, and it stays locked.
+  const held = openQuietly(path);
   try {
-    // Not blocking: a FIFO without a writer would hold up a thread of the pool. Read only: nothing is sent to a meter.
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    const terminal = isatty(held);
+    if (!terminal && !fstatSync(held).isFIFO())
+      throw new SourceProblem(`${path} is no file, no FIFO and no serial line`);
+    // Each line goes to one reader only: two of them would take it from each other.
+    if (!lockDescriptor(held)) throw new SourceProblem(`${path} is in use by another process (the agent?)`);
+    if (terminal) {
+      await feedFrom(new ReadStream(openQuietly(path)), feed, signal);
+      if (!signal.aborted) throw new SourceProblem(`${path}: its other end has gone`);
+    } else {
+      await listenToFifo(path, held, feed, signal);
+    }
+  } catch (error) {
+    throw unreadable(path, error);
+  } finally {
+    closeSync(held);
+  }
+}
+
+/** Writers may come and go, `echo` once per line: each that opens the FIFO while we have it begins with a whole line. */
+async function listenToFifo(path: string, held: number, feed: LineFeed, signal: AbortSignal): Promise<void> {
+  if (hasNoWriter(held, feed)) feed.begins(`nobody writes to ${path}`);
+  while (!signal.aborted) {
+    // Ends when the last writer has closed it. One that is opened anew does not end before a writer has come.
+    await feedFrom(new Socket({ fd: openQuietly(path), readable: true, writable: false }), feed, signal);
+    feed.begins(`${path}: its writer has gone`);
+  }
+}
+
+/** Whether it is empty and nobody has it open to write; what there is to read is handed on. */
+function hasNoWriter(fd: number, feed: LineFeed): boolean {
+  const chunk = Buffer.alloc(CHUNK_BYTES);
+  try {
+    const count = readSync(fd, chunk);
+    feed.data(chunk.subarray(0, count));
+    return count === 0;
+  } catch {
+    // EAGAIN: a writer is there, and who knows for how long.
+    return false;
+  }
+}
+
+/** Not blocking: a FIFO without a writer would hold up a thread of the pool. Read only: nothing is sent to a meter. */
+function openQuietly(path: string): number {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch (error) {
     throw unreadable(path, error);
   }
-  const terminal = isatty(fd);
-  if (!terminal && !fstatSync(fd).isFIFO()) {
-    closeSync(fd);
-    throw new SourceProblem(`${path} is no file, no FIFO and no serial line`);
-  }
-  const stream = terminal ? new ReadStream(fd) : new Socket({ fd, readable: true, writable: false });
-  try {
-    await feedFrom(stream, feed, signal);
-  } catch (error) {
-    throw unreadable(path, error);
-  }
-  if (!signal.aborted) throw new SourceProblem(`${path}: its writer has gone`);
 }
 
 /**

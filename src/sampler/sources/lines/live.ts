@@ -37,6 +37,11 @@ export class LiveLines implements LineFeed {
     this.#mayBeCut = !fromBeginning;
   }
 
+  begins(why: string): void {
+    this.#values.gap(why);
+    this.restart(true);
+  }
+
   data(chunk: Buffer): number {
     this.#arrivalNs = monotonicNs();
     if (this.#arrivalNs - this.#linesFromNs > MOST_LINES_MS * NS_PER_MS) {

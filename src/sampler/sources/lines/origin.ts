@@ -2,6 +2,8 @@
 export interface LineFeed {
   /** Takes the bytes that came; returns for how many ms no more of them should be fetched. */
   data(chunk: Buffer): number;
+  /** What comes next is a stream from its beginning; `why` nothing more comes of the one before. */
+  begins(why: string): void;
   /** Takes old bytes, of which only the names of the columns still hold. */
   head(chunk: Buffer): void;
 }
