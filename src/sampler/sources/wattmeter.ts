@@ -90,7 +90,9 @@ class Wattmeter implements WattmeterSource {
   }
 
   get problem(): string | null {
-    return this.#condition.problem;
+    // A document shows its old lines again and again.
+    const complaint = 'url' in this.#options.from ? null : (this.#values?.complaint ?? null);
+    return this.#condition.problem ?? complaint;
   }
 
   get dropped(): number {

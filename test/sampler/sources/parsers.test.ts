@@ -291,6 +291,25 @@ describe('separated values', () => {
     return { values: reported, dropped: values.dropped };
   }
 
+  test('of which more than one in a hundred cannot be used are complained of, though readings come', () => {
+    const values = new Values(
+      { unit: 'watts', everyMs: 0, maxWatts: 20_000 },
+      new Condition(5000, { watts: 10_000, joules: 300_000 }),
+      () => undefined,
+    );
+    let atNs = 0;
+    const take = (count: number): void => {
+      for (let i = 0; i < count; i++) values.take(100, (atNs += 1e6));
+    };
+    take(100);
+    for (let i = 0; i < 9; i++) values.drop('it is junk', 'x');
+    expect(values.complaint).toBeNull();
+    values.take(30_000, (atNs += 1e6));
+    expect(values.complaint).toMatch(/^10 of 110 lines could not be used, the last: it shows 30000 watts/);
+    take(890);
+    expect(values.complaint).toBeNull();
+  });
+
   test('in joules are counted from the first, over a reset of the counter', () => {
     const lines = ['1000', '1500', '1500', '2000', '10', '60'];
     expect(through({ unit: 'joules' }, lines).values).toEqual([0, 500, 1000, 0, 50]);

@@ -130,6 +130,13 @@ describe('a program', () => {
     await failing.trouble(/\/bin\/sh ended with status 4: no such tty/);
   });
 
+  test('many of whose lines are junk is told of, though readings come', async () => {
+    const script = 'while :; do echo 5; echo 3 junk; sleep 0.05; done';
+    const reading = run({ format: 'csv', channels: [1], from: { command: ['/bin/sh', '-c', script] } });
+    await reading.trouble(/of \d+ lines could not be used, the last: .*3 junk/);
+    expect(reading.readings.length).toBeGreaterThan(0);
+  });
+
   test('that is not there is told', async () => {
     const reading = run({ from: { command: ['/nowhere/wattmetre-read', '--password=hidden'] } });
     expect(await reading.trouble(/cannot be started \(ENOENT\)/)).not.toContain('hidden');

@@ -12,6 +12,10 @@ export interface ValueLimits {
   readonly maxWatts: number;
 }
 
+/** A line that is cut now and then is no news. */
+const FEW_DROPPED = 10;
+const MOST_DROPPED_RATIO = 0.01;
+
 /** Checks a meter's values, thins them out and reports them; counts what it drops. */
 export class Values {
   readonly #limits: ValueLimits;
@@ -22,6 +26,8 @@ export class Values {
   #lastNs = Number.NEGATIVE_INFINITY;
   #reported = 0;
   #dropped = 0;
+  #taken = 0;
+  #whyDropped = '';
 
   constructor(limits: ValueLimits, condition: Condition, report: (reading: SourceReading) => void) {
     this.#limits = limits;
@@ -38,13 +44,23 @@ export class Values {
     return this.#dropped;
   }
 
+  /** What is wrong although readings come; null where nothing is. */
+  get complaint(): string | null {
+    const all = this.#taken + this.#dropped;
+    if (this.#dropped < FEW_DROPPED || this.#dropped <= MOST_DROPPED_RATIO * all) return null;
+    return `${this.#dropped} of ${all} lines could not be used, the last: ${this.#whyDropped}`;
+  }
+
   take(value: number, monoNs: number): void {
     const { unit, maxWatts } = this.#limits;
     if (!Number.isFinite(value) || value < 0 || (unit === 'watts' && value > maxWatts)) {
       this.drop(
         `it shows ${value} ${unit}, where 0 to ${unit === 'watts' ? `${maxWatts} (max_watts)` : 'a sum'} is due`,
       );
-    } else if (unit === 'watts') {
+      return;
+    }
+    this.#taken++;
+    if (unit === 'watts') {
       for (const mean of this.#means.add({ value, monoNs })) this.#emit(mean);
     } else {
       this.#energy(value, monoNs);
@@ -53,9 +69,8 @@ export class Values {
 
   drop(why: string, line?: string): void {
     this.#dropped++;
-    this.#condition.bad(
-      `the meter's lines cannot be used (${this.#dropped} so far): ${why}${line === undefined ? '' : `: ${shown(line, 60)}`}`,
-    );
+    this.#whyDropped = `${why}${line === undefined ? '' : `: ${shown(line, 60)}`}`;
+    this.#condition.bad(`the meter's lines cannot be used (${this.#dropped} so far): ${this.#whyDropped}`);
   }
 
   /** What comes now does not follow on what has come: no mean over both. */
