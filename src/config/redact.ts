@@ -10,16 +10,31 @@ export function redact(config: Config): Record<string, unknown> {
   return { file: source.path, ...others, ...shown };
 }
 
-/** A meter's command without what follows an option that names a password, such as `-P` of mosquitto_sub. */
+/** Options that are followed by a user with a password, or by a password: those of mosquitto_sub, curl and their like. */
+const SECRET_OPTION = /^-{0,2}(u|p|pw|user|.*(pass|pwd|secret|token|key|cred|auth).*)$/i;
+/** Such an option and its value in one word: `-Psecret`. */
+const SECRET_WORD = /^(-[uP])(?=[^-=]).+$/;
+const SECRET_HEADER = /^((proxy-)?authorization|cookie|x-[\w-]*(key|token))\s*:/i;
+
+/** Where a meter's lines come from, without what may be a password. */
 function redactFrom(from: LinesFrom): LinesFrom {
+  if ('url' in from) return { url: redactWebUrl(from.url) };
   if (!('command' in from)) return from;
-  const isSecret = (word: string): boolean => /^-{1,2}(P|pw|.*(pass|secret|token|key).*)$/i.test(word);
-  const command = from.command.map((word, index) => {
-    if (index > 0 && isSecret(from.command[index - 1] ?? '')) return '***';
+  const [program = '', ...args] = from.command;
+  const shown = args.map((word, index) => {
+    const before = args[index - 1];
+    if (before?.startsWith('-') === true && SECRET_OPTION.test(before)) return '***';
     const [option = '', value] = word.split('=', 2);
-    return value !== undefined && isSecret(option) ? `${option}=***` : word;
+    if (value !== undefined && SECRET_OPTION.test(option)) return `${option}=***`;
+    if (SECRET_HEADER.test(word)) return word.replace(/:.*$/s, ': ***');
+    return word.includes('://') ? redactWebUrl(word) : word.replace(SECRET_WORD, '$1***');
   });
-  return { command };
+  return { command: [program, ...shown] };
+}
+
+/** A URL without user and password, and without its query, which may hold a token. */
+function redactWebUrl(url: string): string {
+  return url.replace(/(:\/\/)\S*@/, '$1***@').replace(/\?.*$/s, '?***');
 }
 
 /** A PostgreSQL URL without its password, wherever in the URL it stands. */

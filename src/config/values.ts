@@ -165,7 +165,11 @@ function isHttpUrl(value: string): boolean {
 
 export const bmcUrl = () =>
   matching(
-    { accepts: 'the address of a BMC: https://host or http://host, with no user in it', example: '"https://n1-bmc"' },
+    {
+      accepts: 'the address of a BMC: https://host or http://host, with no user in it',
+      example: '"https://n1-bmc"',
+      secret: true,
+    },
     (value) => isHttpUrl(value) && /^\/?$/.test(new URL(value).pathname + new URL(value).search),
   );
 
@@ -186,7 +190,7 @@ export const linesFrom = () =>
       addIssue({ expected: LINES_FROM, message: example('tcp://wattmeter:4000') });
       return NEVER;
     }),
-    v.metadata({ accepts: LINES_FROM, example: '["wattmetre-read", "--tty=/dev/ttyUSB0", "--nb=6"]' }),
+    v.metadata({ accepts: LINES_FROM, example: '["wattmetre-read", "--tty=/dev/ttyUSB0", "--nb=6"]', secret: true }),
   );
 
 function readLinesFrom(value: string | readonly string[]): LinesFrom | undefined {

@@ -269,13 +269,31 @@ describe('meters outside the node', () => {
     },
   );
 
-  test('a password in a command is not shown', () => {
-    const from =
-      '["mosquitto_sub", "-u", "n1", "-P", "hidden1", "--pw=hidden2", "--token", "hidden3", "-t", "rack/n1"]';
-    const shown = JSON.stringify(
-      redact(parseConfig(meter(`format = "csv"\nfrom = ${from}\nchannels = [1]`), 'wattle.toml')),
-    );
+  test.each([
+    [
+      '["mosquitto_sub", "-u", "n1", "-P", "hidden1", "--pw=hidden2", "--token", "hidden3", "-t", "rack/n1"]',
+      '"mosquitto_sub","-u","***","-P","***","--pw=***","--token","***","-t","rack/n1"',
+    ],
+    ['["curl", "-sN", "-u", "me:hidden", "https://box/x"]', '"curl","-sN","-u","***","https://box/x"'],
+    ['["curl", "--user=me:hidden", "-ume:hidden", "-Phidden"]', '"curl","--user=***","-u***","-P***"'],
+    ['["curl", "http://me:hidden@box/x?t=hidden"]', '"curl","http://***@box/x?***"'],
+    ['["curl", "-H", "Authorization: Bearer hidden"]', '"curl","-H","Authorization: ***"'],
+    ['["env", "MQTT_PASSWORD=hidden", "read", "key"]', '"env","MQTT_PASSWORD=***","read","key"'],
+    ['"https://box/power.tsv?token=hidden&ch=1"', '"url":"https://box/power.tsv?***"'],
+  ])('a password in %s is not shown', (from, expected) => {
+    const text = meter(`format = "csv"\nfrom = ${from}\nchannels = [1]`);
+    const shown = JSON.stringify(redact(parseConfig(text, 'wattle.toml')));
     expect(shown).not.toContain('hidden');
-    expect(shown).toContain('"-P","***","--pw=***","--token","***","-t","rack/n1"');
+    expect(shown).toContain(expected);
   });
+
+  test.each(['"http://u:hidden@h/x"', '"https//u:hidden@h"', '["", "-P", "hidden"]', '["a", "hidden", 1]'])(
+    'a password in %s, which is refused, is not shown either',
+    (written) => {
+      const error = refusal(meter(`format = "csv"\nfrom = ${written}\nchannels = [1]`));
+      expect(error.message + error.remedy).not.toContain('hidden');
+      const bmc = refusal(`${CLUSTER}[sampler.redfish]\nurl = ${written}\ncredentials_file = "/etc/wattle/bmc"\n`);
+      expect(bmc.message + bmc.remedy).not.toContain('hidden');
+    },
+  );
 });
