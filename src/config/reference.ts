@@ -42,9 +42,12 @@ function section(table: KnownKey): string {
 
 function item(key: KnownKey): string {
   const value = `Value: ${key.accepts ?? 'any'}${key.required ? '; required' : ''}.`;
-  const preset =
-    key.default === undefined ? '' : ` Default: \`${JSON.stringify(key.default).replaceAll('","', '", "')}\`.`;
+  const preset = key.default === undefined ? '' : ` Default: \`${written(key.default)}\`.`;
   return `- \`${key.path.at(-1) ?? ''}\`: ${key.description} ${value}${preset}`;
+}
+
+function written(value: unknown): string {
+  return Array.isArray(value) ? `[${value.map(written).join(', ')}]` : JSON.stringify(value);
 }
 
 /** A key of the table itself, or of the tables of chosen names in it. */

@@ -2,7 +2,7 @@
 import { availableParallelism, hostname } from 'node:os';
 import * as v from 'valibot';
 import { DEFAULT_CONTROLLER } from './address.js';
-import { DEFAULT_METERS, METER_NAMES, type MeterName } from './types.js';
+import { DEFAULT_METERS, METER_NAMES, METER_RATE_LIMITS, type MeterName } from './types.js';
 import {
   bmcUrl,
   column,
@@ -15,6 +15,7 @@ import {
   linesFrom,
   list,
   listenAddress,
+  maxWatts,
   meterRateHz,
   multiplier,
   name,
@@ -43,7 +44,8 @@ const place = table({
   pue: key('Power usage effectiveness.', optional(pue())),
 });
 
-const meterRate = (name: MeterName) => key(`Reads per second of ${name}.`, optional(meterRateHz()));
+const meterRate = (name: MeterName) =>
+  key(`Reads per second of ${name}.`, optional(meterRateHz(METER_RATE_LIMITS[name])));
 const METER_RATES = Object.fromEntries(METER_NAMES.map((name) => [name, meterRate(name)])) as Record<
   MeterName,
   ReturnType<typeof meterRate>
@@ -75,9 +77,9 @@ export const configSchema = table({
         ),
         event_dir: key(
           'Directory into which prolog and epilog write job events.',
-          optional(path(), '/var/spool/wattle/events'),
+          optional(path('/var/spool/wattle/events'), '/var/spool/wattle/events'),
         ),
-        run_dir: key("Directory of the agent's sockets.", optional(path(), '/run/wattle')),
+        run_dir: key("Directory of the agent's sockets.", optional(path('/run/wattle'), '/run/wattle')),
         report_interval: key(
           'How often ledger rows are sent to the controller.',
           optional(duration({ min: '1s', max: '1h' }), '10s'),
@@ -100,9 +102,9 @@ export const configSchema = table({
     optional(
       table({
         rate_hz: key('Ticks per second.', optional(rateHz(), 10)),
-        sysfs: key('Root of sysfs.', optional(path(), '/sys')),
-        procfs: key('Root of procfs.', optional(path(), '/proc')),
-        cgroup_root: key('Root of the control groups.', optional(path(), '/sys/fs/cgroup')),
+        sysfs: key('Root of sysfs.', optional(path('/sys'), '/sys')),
+        procfs: key('Root of procfs.', optional(path('/proc'), '/proc')),
+        cgroup_root: key('Root of the control groups.', optional(path('/sys/fs/cgroup'), '/sys/fs/cgroup')),
         meters: key(
           'Meters in order of preference; of several that give a kind of domain (package, dram, gpu, node) the first that is there wins it. `rapl-msr`, `ipmi`, `redfish` and `wattmeter` are used only where they are named.',
           optional(list(word(METER_NAMES), 'a list of meter names'), [...DEFAULT_METERS]),
@@ -117,7 +119,7 @@ export const configSchema = table({
             table({
               library: key(
                 "Path of libnvidia-ml.so.1. Absent: where the loader or NVIDIA's driver has it.",
-                optional(path()),
+                optional(path('/usr/lib64/libnvidia-ml.so.1')),
               ),
             }),
             {},
@@ -125,7 +127,7 @@ export const configSchema = table({
         ),
         ipmi: key(
           "The management controller's power reading.",
-          optional(table({ device: key('The IPMI device.', optional(path(), '/dev/ipmi0')) }), {}),
+          optional(table({ device: key('The IPMI device.', optional(path('/dev/ipmi0'), '/dev/ipmi0')) }), {}),
         ),
         redfish: key(
           "The node's BMC, asked over Redfish by the meter `redfish`; see docs/meters/redfish.md. Absent: not used.",
@@ -134,11 +136,11 @@ export const configSchema = table({
               url: key('Address of the BMC.', bmcUrl()),
               credentials_file: key(
                 'File with `user:password`, or the two on two lines; its owner only may read it.',
-                path(),
+                path('/etc/wattle/bmc'),
               ),
               ca_file: key(
                 "Certificates of the authority that signed the BMC's. Absent: the system's.",
-                optional(path()),
+                optional(path('/etc/wattle/bmc-ca.pem')),
               ),
               insecure: key(
                 'Takes any certificate, and plain HTTP: whoever is on the way can read the password.',
@@ -150,7 +152,7 @@ export const configSchema = table({
               ),
               period: key('How often it is asked.', optional(duration({ min: '500ms', max: '1min' }), '2s')),
               timeout: key('How long an answer may take.', optional(duration({ min: '500ms', max: '1min' }), '5s')),
-              max_watts: key('More is no power of this node, and is dropped.', optional(power(), 20_000)),
+              max_watts: key('More is no power of this node, and is dropped.', optional(maxWatts(), 20_000)),
               hold: key(
                 'For how long a reading stands when none follows: what lies between two readings further apart is a gap. Absent: 10 s, at least three periods; 5 min where it counts energy.',
                 optional(duration({ min: '1s', max: '24h' })),
@@ -180,7 +182,7 @@ export const configSchema = table({
                 optional(duration({ min: '10ms', max: '10s' }), '100ms'),
               ),
               poll: key('How often a document is fetched.', optional(duration({ min: '1s', max: '10min' }), '10s')),
-              max_watts: key('More is no power of this node, and is dropped.', optional(power(), 20_000)),
+              max_watts: key('More is no power of this node, and is dropped.', optional(maxWatts(), 20_000)),
               hold: key(
                 'For how long a reading stands when none follows: what lies between two readings further apart is a gap. Absent: 10 s; 5 min for `joules` and `kWh`; 15 min for documents whose rows have their time.',
                 optional(duration({ min: '1s', max: '24h' })),
@@ -250,8 +252,11 @@ export const configSchema = table({
     "Slurm's commands.",
     optional(
       table({
-        bin_dir: key("Directory of Slurm's commands. Absent: PATH.", optional(path())),
-        conf: key('slurm.conf, handed to the commands as SLURM_CONF. Absent: their own search.', optional(path())),
+        bin_dir: key("Directory of Slurm's commands. Absent: PATH.", optional(path('/usr/bin'))),
+        conf: key(
+          'slurm.conf, handed to the commands as SLURM_CONF. Absent: their own search.',
+          optional(path('/etc/slurm/slurm.conf')),
+        ),
         accounting: key(
           'Where job facts come from; `none` leaves what the agents saw.',
           optional(word(['sacct', 'none']), 'sacct'),
@@ -262,7 +267,12 @@ export const configSchema = table({
   ),
   munge: key(
     'The cluster-wide authentication service.',
-    optional(table({ socket: key("munged's socket. Absent: libmunge's default.", optional(path())) }), {}),
+    optional(
+      table({
+        socket: key("munged's socket. Absent: libmunge's default.", optional(path('/run/munge/munge.socket.2'))),
+      }),
+      {},
+    ),
   ),
   carbon: key(
     'From joules to grams. A node beats its partition, a partition beats the default.',

@@ -28,6 +28,31 @@ export const DEFAULT_METERS = [
   'model',
 ] as const satisfies readonly MeterName[];
 
+export interface RateLimits {
+  readonly least: number;
+  readonly most: number;
+}
+
+const FAST: RateLimits = { least: 1, most: 10_000 };
+
+/**
+ * How often each may be read, per second. Counters may wrap within a minute at full power, so they are read at least
+ * once a second; the others have nothing new that often.
+ */
+export const METER_RATE_LIMITS: Readonly<Record<MeterName, RateLimits>> = {
+  'rapl-perf': FAST,
+  'rapl-powercap': FAST,
+  'rapl-msr': FAST,
+  'amd-energy': FAST,
+  nvml: { least: 1, most: 1000 },
+  'pm-counters': { least: 1, most: 100 },
+  ipmi: { least: 0.1, most: 10 },
+  // How often the latest report is fetched, which costs nothing; the source has its own pace.
+  redfish: FAST,
+  wattmeter: FAST,
+  model: FAST,
+};
+
 /** Where the values were read, so that a later check can still name file and line. */
 export interface ConfigSource {
   readonly path: string;

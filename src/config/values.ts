@@ -9,7 +9,7 @@ import * as v from 'valibot';
 import { durationMs, watts, type DurationMs, type Watts } from '../contract/index.js';
 import { readServiceAddress, readTcpAddress, readUnixAddress, type Address } from './address.js';
 import { readDuration, readSize, type QuantityReading } from './quantity.js';
-import type { LinesFrom } from './types.js';
+import type { LinesFrom, RateLimits } from './types.js';
 
 /** What the reference page says of a kind of value. */
 export interface ValueMetadata {
@@ -99,8 +99,8 @@ function number<T>(metadata: ValueMetadata, min: number, max: number, make: (val
 
 export const rateHz = () => number({ accepts: 'a rate in Hz from 1 to 10000', example: '10' }, 1, 10_000, (hz) => hz);
 
-export const meterRateHz = () =>
-  number({ accepts: 'a rate in Hz from 0.1 to 10000', example: '10' }, 0.1, 10_000, (hz) => hz);
+export const meterRateHz = ({ least, most }: RateLimits) =>
+  number({ accepts: `a rate in Hz from ${least} to ${most}`, example: '10' }, least, most, (hz) => hz);
 
 export const cores = () =>
   number({ accepts: 'a number of cores from 1 to 65536', example: '64' }, 1, 65_536, Math.floor);
@@ -108,15 +108,19 @@ export const cores = () =>
 export const power = () =>
   number<Watts>({ accepts: 'a power in watts from 0 to 100000', example: '65' }, 0, 100_000, watts);
 
+/** Of 0 every reading would be dropped. */
+export const maxWatts = () =>
+  number<Watts>({ accepts: 'a power in watts from 1 to 100000', example: '20000' }, 1, 100_000, watts);
+
 export const multiplier = () =>
   number({ accepts: 'a number from 1e-9 to 1e9', example: '0.001' }, 1e-9, 1e9, (value) => value);
 
 export const pue = () =>
   number({ accepts: 'a power usage effectiveness (PUE) from 1.0 to 10.0', example: '1.25' }, 1, 10, (value) => value);
 
-export const path = () =>
+export const path = (shown = '/var/lib/wattle') =>
   matching(
-    { accepts: 'an absolute path', example: '"/var/lib/wattle"' },
+    { accepts: 'an absolute path', example: quoted(shown) },
     (value) => value.startsWith('/') && !value.includes('\0'),
   );
 
@@ -214,7 +218,15 @@ export const column = () => {
 };
 
 export const separator = () =>
-  matching({ accepts: 'one character', example: '";"' }, (value) => value.length === 1 && !/[\r\n\0]/.test(value));
+  text({ accepts: 'one character, "\\t" for a tab', example: '";"' }, (value): Reading<string> => {
+    if (value.length === 1 && !/[\r\n\0]/.test(value)) return { value };
+    // Of a TOML text in single quotes, or with two backslashes.
+    const isTab = /^(\\t|tab)$/i.test(value);
+    return {
+      expected: 'one character',
+      remedy: isTab ? 'Write "\\t", in double quotes with one backslash.' : example(';'),
+    };
+  });
 
 const address = <T extends Address>(accepts: string, shown: string, read: (text: string) => T | undefined) =>
   text({ accepts, example: quoted(shown) }, (written): Reading<T> => {

@@ -3,7 +3,6 @@
  * It lays out the node's one domain tree, runs the sampling thread and reads its ring in place, without copying a sample.
  * Must never: attribute energy to anyone, know of jobs, or smooth over a gap.
  */
-export { METER_RATES } from './options.js';
 export { coverage, disagreement, meanWatts, witnessName } from './power.js';
 export { dropPrivileges } from './privileges.js';
 export type { Capability } from './privileges.js';

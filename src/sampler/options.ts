@@ -1,3 +1,4 @@
+import { METER_RATE_LIMITS } from '../config/types.js';
 import { WattleError } from '../contract/index.js';
 import type { NativeAddon, NativeMeterOptions } from './native.js';
 import { holdOf, MOST_WATTS, type SourceOptions } from './sources/index.js';
@@ -13,29 +14,10 @@ const FORCED_SHARE = 1.05;
 const MAX_RING_BYTES = 1024 ** 3;
 
 /**
- * Rates that a meter is read at where none is asked for, and their bounds. RAPL counters may wrap within a minute at
- * full power, so they are read at least once a second. The others have nothing new more often than this: 10 Hz is the
- * update rate of NVML's sensors and of pm_counters, a management controller measures about once a second.
+ * Rates that a meter is read at where none is asked for, if not the sampler's. They have nothing new more often: 10 Hz is
+ * the update rate of NVML's sensors and of pm_counters, a management controller measures about once a second.
  */
-const FAST = { least: 1, most: 10_000 } as const;
-export interface MeterRates {
-  readonly least: number;
-  readonly most: number;
-  readonly default?: number;
-}
-export const METER_RATES: Readonly<Record<MeterKind, MeterRates>> = {
-  'rapl-perf': FAST,
-  'rapl-powercap': FAST,
-  'rapl-msr': FAST,
-  'amd-energy': FAST,
-  model: FAST,
-  nvml: { least: 1, most: 1000, default: 10 },
-  'pm-counters': { least: 1, most: 100, default: 10 },
-  ipmi: { least: 0.1, most: 10, default: 1 },
-  // How often the latest report is fetched, which costs nothing; the source has its own pace.
-  redfish: FAST,
-  wattmeter: FAST,
-};
+const USUAL_RATES: Readonly<Partial<Record<MeterKind, number>>> = { nvml: 10, 'pm-counters': 10, ipmi: 1 };
 
 type NativeOptions = ConstructorParameters<NativeAddon['NativeSampler']>[0];
 
@@ -68,8 +50,8 @@ export function nativeMeter(
   meter: MeterOptions,
   { rateHz = DEFAULTS.rateHz, sysfs = DEFAULTS.sysfs, procfs = DEFAULTS.procfs }: Partial<SamplerOptions>,
 ): NativeMeterOptions {
-  const { least, most, default: usual } = METER_RATES[meter.kind];
-  const ownRate = meter.rateHz ?? Math.min(rateHz, usual ?? rateHz);
+  const { least, most } = METER_RATE_LIMITS[meter.kind];
+  const ownRate = meter.rateHz ?? Math.min(rateHz, USUAL_RATES[meter.kind] ?? rateHz);
   expectBetween(`rateHz of ${meter.kind}`, ownRate, least, most);
   const maker = isSource(meter) ? 'reported' : meter.kind;
   return { maker, rateHz: ownRate, sysfs, procfs, only: [], settings: settingsOf(meter) };

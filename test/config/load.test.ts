@@ -130,6 +130,23 @@ describe('what is wrong is named with line, expectation and remedy', () => {
       /^6: sampler\.meters\.1: .*-> .*"rapl-powercap"/,
     ],
     ['empty list', `${CLUSTER}[controller]\nlisten = []\n`, /expected a list of addresses, found an empty list/],
+    [
+      'most watts of 0, with which every reading would be dropped',
+      `${CLUSTER}[sampler.redfish]\nurl = "https://b"\ncredentials_file = "/b"\nmax_watts = 0\n`,
+      /^6: .*from 1 to 100000, found 0/,
+    ],
+    [
+      'tab of two characters',
+      `${CLUSTER}[sampler.wattmeter]\nformat = "csv"\nfrom = "/m"\nchannels = [1]\nseparator = "\\\\t"\n`,
+      /^7: .*expected one character.* -> Write "\\t", in double quotes/,
+    ],
+    [
+      'path of a password',
+      `${CLUSTER}[sampler.redfish]\nurl = "https://b"\ncredentials_file = "bmc"\n`,
+      /-> Write for example "\/etc\/wattle\/bmc"/,
+    ],
+    ['rate that a meter does not take', `${CLUSTER}[sampler.rates]\nipmi = 50\n`, /^4: .*from 0\.1 to 10, found 50/],
+    ['rate too low for a counter', `${CLUSTER}[sampler.rates]\nrapl-perf = 0.5\n`, /^4: .*from 1 to 10000, found 0\.5/],
     ['table where text belongs', `${CLUSTER}[log.level]\n`, /log\.level: expected one of .*found a table/],
     ['text where a table belongs', `log = 1\n${CLUSTER}`, /^1: log: expected a table.*found 1/],
     [

@@ -8,6 +8,12 @@ test('docs/configuration.md is current: run node scripts/config-reference.mjs', 
   expect(readFileSync('docs/configuration.md', 'utf8')).toBe(configReference());
 });
 
+test('defaults are written as they would be in the file', () => {
+  const page = configReference();
+  expect(page).toContain('Default: `","`.');
+  expect(page).toContain('Default: `["rapl-perf", "rapl-powercap",');
+});
+
 test('every key has a meaning, and every value says what it takes', () => {
   for (const key of knownKeys()) {
     expect(key.description).not.toBe('');

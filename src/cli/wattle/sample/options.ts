@@ -1,8 +1,7 @@
 /** What `wattle sample` was asked for, read from the command line. Pure. */
-import { METER_NAMES, type Config, type MeterName } from '../../../config/index.js';
+import { METER_NAMES, METER_RATE_LIMITS, type Config, type MeterName } from '../../../config/index.js';
 import { readDuration } from '../../../config/quantity.js';
 import { DOMAIN_KINDS, type DomainKind } from '../../../contract/vocabulary.js';
-import { METER_RATES } from '../../../sampler/index.js';
 import { nearest } from '../../nearest.js';
 import { usageError } from '../../program.js';
 
@@ -95,7 +94,10 @@ function readMeters(texts: readonly string[]): SampleOptions['meters'] {
 function readMeter(text: string): SampleOptions['meters'][number] {
   const at = text.indexOf('=');
   const name = oneOf('--meter', at < 0 ? text : text.slice(0, at), METER_NAMES);
-  return { name, rateHz: at < 0 ? undefined : readRate(`--meter ${name}`, text.slice(at + 1), METER_RATES[name]) };
+  return {
+    name,
+    rateHz: at < 0 ? undefined : readRate(`--meter ${name}`, text.slice(at + 1), METER_RATE_LIMITS[name]),
+  };
 }
 
 function readSpan(text: string): number {
