@@ -1,5 +1,6 @@
 /** Reads, checks and freezes the configuration. Every problem of a file is reported at once. */
 import * as v from 'valibot';
+import { crossChecks } from './cross-checks.js';
 import { configPath, parseToml, readConfigFile, type LoadOptions } from './file.js';
 import { problemOf } from './issues.js';
 import { KeyPositions } from './positions.js';
@@ -23,12 +24,13 @@ export function parseConfig(text: string, path: string): Config {
   const document = parseToml(text, path);
   const positions = new KeyPositions(text);
   const result = v.safeParse(configSchema, document);
-  if (result.success) {
-    return shape(result.output, { path, positionOf: (keyPath) => positions.of(keyPath) });
-  }
-  const [first, ...others] = result.issues.map((issue) => problemOf(issue, positions)).sort(byPosition);
-  if (first === undefined) throw new TypeError('the schema failed without an issue');
-  throw new ConfigError(path, [first, ...others]);
+  const problems = result.success
+    ? crossChecks(result.output).map((found) => ({ ...found, position: positions.of(found.keyPath) }))
+    : result.issues.map((issue) => problemOf(issue, positions));
+  const [first, ...others] = problems.sort(byPosition);
+  if (first !== undefined) throw new ConfigError(path, [first, ...others]);
+  if (!result.success) throw new TypeError('the schema failed without an issue');
+  return shape(result.output, { path, positionOf: (keyPath) => positions.of(keyPath) });
 }
 
 function byPosition({ position: a }: ConfigProblem, { position: b }: ConfigProblem): number {

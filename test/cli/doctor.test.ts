@@ -315,13 +315,14 @@ describe('on emulated counters', () => {
     const config = join(scratch(), 'wattle.toml');
     writeFileSync(
       config,
-      `[cluster]\nname = "x"\n[sampler]\nsysfs = "${emulator.root}"\n[slurm]\nbin_dir = "/nowhere"\n[munge]\nsocket = "/nowhere/munge"\n`,
+      `[cluster]\nname = "x"\n[sampler]\nsysfs = "${emulator.root}"\n[sampler.redfish]\nurl = "https://b"\ncredentials_file = "/b"\n[slurm]\nbin_dir = "/nowhere"\n[munge]\nsocket = "/nowhere/munge"\n`,
     );
     const page = await run(wattle, 'doctor', '--config', config);
     // There is no munged.
     expect(page.exitCode).toBe(1);
     expect(page.stdout).toMatch(/^ok {4}meter rapl-powercap {2}package-0, package-0\/core, package-0\/dram$/m);
     expect(page.stdout).toMatch(/^- {5}meter nvml/m);
+    expect(page.stdout).toMatch(/^warn {2}meter redfish +declared in .* but not named/m);
     expect(page.stdout).toMatch(/^fail {2}MUNGE/m);
     expect(page.stdout).toMatch(/^ {2}package-0 +[\d.]+ W {2}package {2}rapl-powercap, measured/m);
     const json = JSON.parse((await run(wattle, 'doctor', '--json', '--config', config)).stdout) as object;

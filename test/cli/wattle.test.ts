@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { checkDatabase, checkZones } from '../../src/cli/wattle/checks.js';
+import { checkDatabase, checkZones, unusedMeters } from '../../src/cli/wattle/checks.js';
 import { wattle } from '../../src/cli/wattle/main.js';
 import { parseConfig } from '../../src/config/index.js';
 import { FakeController } from './fake-controller.js';
@@ -99,6 +99,20 @@ describe('with a configuration', () => {
     expect(wrong.exitCode).toBe(1);
     expect(wrong.stderr).toContain(`${path}:3:1`);
   });
+});
+
+test('a meter that is declared but not named is a warning with the line to write', () => {
+  const text = (meters: string): string =>
+    `[cluster]\nname = "hpc1"\n[sampler]\nmeters = ${meters}\n[sampler.redfish]\nurl = "https://b"\ncredentials_file = "/b"\n`;
+  expect(unusedMeters(parseConfig(text('["nvml"]'), 'wattle.toml'))).toEqual([
+    {
+      what: 'meter redfish',
+      state: 'warn',
+      found: 'declared in [sampler.redfish], but not named in [sampler] meters: it is not read',
+      remedy: 'write meters = ["nvml","redfish"] into [sampler], in order of preference',
+    },
+  ]);
+  expect(unusedMeters(parseConfig(text('["redfish", "nvml"]'), 'wattle.toml'))).toEqual([]);
 });
 
 test('zones that the table does not know are named with their lines, all at once', () => {

@@ -147,6 +147,21 @@ describe('what is wrong is named with line, expectation and remedy', () => {
     ],
     ['rate that a meter does not take', `${CLUSTER}[sampler.rates]\nipmi = 50\n`, /^4: .*from 0\.1 to 10, found 50/],
     ['rate too low for a counter', `${CLUSTER}[sampler.rates]\nrapl-perf = 0.5\n`, /^4: .*from 1 to 10000, found 0\.5/],
+    [
+      'meter that is named twice',
+      `${CLUSTER}[sampler]\nmeters = [\n  "nvml",\n  "model",\n  "nvml",\n]\n`,
+      /^7: sampler\.meters\.2: expected each meter once, found "nvml" again -> /,
+    ],
+    [
+      'meter that is not declared',
+      `${CLUSTER}[sampler]\nmeters = ["nvml", "redfish"]\n[sampler.wattmeter]\nformat = "csv"\nfrom = "/m"\nchannels = [1]\n`,
+      /^4: sampler\.meters\.1: expected a table \[sampler\.redfish\].*found none -> Write \[sampler\.redfish\] with url/,
+    ],
+    [
+      'serial meter that is not declared',
+      `${CLUSTER}[sampler]\nmeters = ["wattmeter"]\n`,
+      /^4: .*\[sampler\.wattmeter\].* with format, from and channels/,
+    ],
     ['table where text belongs', `${CLUSTER}[log.level]\n`, /log\.level: expected one of .*found a table/],
     ['text where a table belongs', `log = 1\n${CLUSTER}`, /^1: log: expected a table.*found 1/],
     [

@@ -5,6 +5,7 @@ import { EXIT, type ExitCode } from '../../contract/errors.js';
 import { probeMeters, type MeterProbe } from '../../sampler/index.js';
 import { Munge } from '../../slurm/munge.js';
 import { agentOptions, runAgent, samplerOptions } from '../daemons/agent.js';
+import { unusedMeters } from './checks.js';
 import { exitCodeOf, printFindings, tryTo } from './findings.js';
 import { meterFindings } from './meter-findings.js';
 
@@ -39,5 +40,5 @@ export async function examineNode(config: Config): Promise<NodeExamination> {
   });
   const munge = new Munge(config.munge);
   const checked = await checkAgent(agentOptions(config), (bytes) => munge.seal(bytes));
-  return { probes, findings: [sampler, ...meterFindings(probes), ...checked] };
+  return { probes, findings: [sampler, ...meterFindings(probes), ...unusedMeters(config), ...checked] };
 }

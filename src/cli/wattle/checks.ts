@@ -2,6 +2,7 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Finding } from '../../agent/index.js';
 import { canonicalZone } from '../../carbon/index.js';
 import { ConfigError, redactUrl, type Config, type ConfigProblem, type KeyPath } from '../../config/index.js';
 import { messageOf, WattleError } from '../../contract/errors.js';
@@ -41,6 +42,18 @@ function zoneProblem(zone: string): Pick<ConfigProblem, 'message' | 'remedy'> | 
     if (!(error instanceof WattleError)) throw error;
     return { message: `expected a zone of the table, found ${error.message}`, remedy: error.remedy };
   }
+}
+
+/** Meters that are declared in a table of their own, and not read: the list of meters does not name them. */
+export function unusedMeters({ sampler }: Config): Finding[] {
+  return (['redfish', 'wattmeter', 'model'] as const)
+    .filter((meter) => sampler[meter] !== undefined && !sampler.meters.includes(meter))
+    .map((meter) => ({
+      what: `meter ${meter}`,
+      state: 'warn',
+      found: `declared in [sampler.${meter}], but not named in [sampler] meters: it is not read`,
+      remedy: `write meters = ${JSON.stringify([...sampler.meters, meter])} into [sampler], in order of preference`,
+    }));
 }
 
 /** What `sacct --version` says. */
