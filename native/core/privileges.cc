@@ -96,6 +96,17 @@ ThreadSets own_sets() noexcept {
           raw.words[0].permitted | Capabilities{raw.words[1].permitted} << 32};
 }
 
+// The bounding set: what whoever started us lets us have.
+Capabilities allowed() noexcept {
+  Capabilities all = 0;
+  for (unsigned number = 0; number < kBits; number++) {
+    const int present = prctl(PR_CAPBSET_READ, number, 0, 0, 0);
+    if (present < 0) break;
+    if (present == 1) all |= bit(number);
+  }
+  return all;
+}
+
 // In the calling thread. System calls only: it runs in a signal's handler. What fails is seen in the thread's status.
 void give_up_all_but(Capabilities keep) noexcept {
   // A program that user 0 starts would get back all that the bounding set leaves; with this it gets nothing. Both are
@@ -249,6 +260,8 @@ PrivilegeDrop drop_privileges(Capabilities keep) {
   static std::mutex one_at_a_time;
   const std::lock_guard lock(one_at_a_time);
 
+  // What came as an ambient capability is not held to the bounding set by the kernel.
+  keep &= allowed();
   const bool bounding = (own_sets().effective & bit(CAP_SETPCAP)) != 0;
   asked_to_keep.store(keep);
   KernelAction before;

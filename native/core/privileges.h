@@ -24,9 +24,9 @@ struct PrivilegeDrop {
 };
 
 // Afterwards every thread of the process has at most `keep`, as effective and permitted; nothing is inheritable or
-// ambient; the bounding set is as small, where the process may shrink it (CAP_SETPCAP); and no program that it executes
-// gains a privilege (no_new_privs), whatever its owner, its mode or its user. Not an error where there is nothing to
-// give up. Descriptors that are open stay open.
+// ambient; what the bounding set lacks is not kept either, wherever it came from; the bounding set is as small, where
+// the process may shrink it (CAP_SETPCAP); and no program that it executes gains a privilege (no_new_privs), whatever
+// its owner, its mode or its user. Not an error where there is nothing to give up. Descriptors that are open stay open.
 //
 // Capabilities belong to threads, and Node has several before any of our code runs: each has to give them up itself,
 // so each is sent a signal. It is one that a C library keeps for itself and lets no thread block, because threads that

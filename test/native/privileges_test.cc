@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -100,6 +101,18 @@ TEST(privileges_go_from_all_also_from_who_blocks_all_signals) {
     CHECK_EQUAL(write(ends[1], "xx", 2), 2);
     ordinary.join();
     pthread_join(deaf, nullptr);
+  });
+}
+
+// As with systemd's AmbientCapabilities= of a user's service whose CapabilityBoundingSet= lacks one of them.
+TEST(privileges_outside_the_bounding_set_are_not_kept) {
+  with_privileges([] {
+    CHECK_EQUAL(prctl(PR_CAPBSET_DROP, 19, 0, 0, 0), 0);
+    CHECK(!all_are("CapPrm", "0000000000000004"));
+    const PrivilegeDrop drop = drop_privileges(kKeep);
+    CHECK_EQUAL(drop.error, "");
+    CHECK_EQUAL(drop.kept, *capability_named("CAP_DAC_READ_SEARCH"));
+    for (const char* name : {"CapEff", "CapPrm", "CapBnd"}) CHECK(all_are(name, "0000000000000004"));
   });
 }
 
