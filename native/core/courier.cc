@@ -1,7 +1,6 @@
 #include "core/courier.h"
 
 #include <sys/prctl.h>
-#include <time.h>
 
 #include <algorithm>
 #include <deque>
@@ -50,6 +49,7 @@ struct Courier::Shared {
   static void* enter(void* argument) noexcept {
     const std::unique_ptr<std::shared_ptr<Shared>> shared(static_cast<std::shared_ptr<Shared>*>(argument));
     (*shared)->run();
+    (*shared)->ended.request(1);
     return nullptr;
   }
 
@@ -60,7 +60,8 @@ struct Courier::Shared {
     int64_t polled_ns = deadline_ns - kBetweenAsksNs;
     for (bool asked = false;;) {
       const uint32_t requests = wakeup.requests();
-      if ((requests & kStop) != 0) return;
+      // Taken here or withdrawn by start(), never both.
+      if ((requests & kStop) != 0 && wakeup.clear(kStop)) return;
       if ((requests & kAsk) != 0) {
         wakeup.clear(kAsk);
         asked = true;
@@ -105,6 +106,8 @@ struct Courier::Shared {
   const std::unique_ptr<Meter> meter;
   const int64_t period_ns;
   Wakeup wakeup;
+  // Requested when the thread no longer works on this.
+  Wakeup ended;
   // The courier thread's.
   std::vector<Reading> taken;
   std::vector<Parcel> sent;
@@ -116,11 +119,23 @@ struct Courier::Shared {
 Courier::Courier(std::unique_ptr<Meter> meter, int64_t period_ns)
     : shared_(std::make_shared<Shared>(std::move(meter), period_ns)) {}
 
-Courier::~Courier() { stop(); }
+Courier::~Courier() {
+  stop();
+  if (abandoned_) pthread_detach(thread_);
+}
 
 int Courier::start() noexcept {
-  if (running_ || abandoned_) return 0;
-  shared_->wakeup.clear(kStop);
+  if (running_) return 0;
+  if (std::exchange(abandoned_, false)) {
+    // It still hangs, and goes on as if it had never been told to stop.
+    if (shared_->wakeup.clear(kStop)) {
+      ended_cpu_ns_ -= left_cpu_ns_;
+      running_ = true;
+      return 0;
+    }
+    pthread_join(thread_, nullptr);
+  }
+  shared_->ended.clear(1);
   auto* argument = new std::shared_ptr<Shared>(shared_);
   const int error = start_thread(thread_, Shared::enter, argument);
   if (error != 0) delete argument;
@@ -131,12 +146,13 @@ int Courier::start() noexcept {
 void Courier::stop() noexcept {
   if (!running_) return;
   running_ = false;
-  ended_cpu_ns_ += thread_cpu_ns(thread_);
+  left_cpu_ns_ = thread_cpu_ns(thread_);
+  ended_cpu_ns_ += left_cpu_ns_;
   shared_->wakeup.request(kStop);
-  const int64_t until_ns = realtime_ns() + kPatienceNs;
-  const timespec until{until_ns / kNsPerSecond, until_ns % kNsPerSecond};
-  abandoned_ = pthread_timedjoin_np(thread_, nullptr, &until) != 0;
-  if (abandoned_) pthread_detach(thread_);
+  const int64_t until_ns = monotonic_ns() + kPatienceNs;
+  while (shared_->ended.requests() == 0 && monotonic_ns() < until_ns) shared_->ended.wait_until(until_ns);
+  abandoned_ = shared_->ended.requests() == 0;
+  if (!abandoned_) pthread_join(thread_, nullptr);
 }
 
 std::span<const DomainInfo> Courier::domains() const noexcept { return shared_->meter->domains(); }

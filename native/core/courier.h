@@ -22,7 +22,8 @@ class Courier final : public Meter {
 
   // 0, or the error number of pthread_create. Does nothing while it runs.
   int start() noexcept;
-  // Waits a moment for a poll under way; one that hangs for longer is left behind and ends by itself.
+  // Waits a moment for a poll under way; one that hangs for longer is left behind and ends by itself, unless the
+  // courier is started again before.
   void stop() noexcept;
 
   std::span<const DomainInfo> domains() const noexcept override;
@@ -42,10 +43,12 @@ class Courier final : public Meter {
 
   const std::shared_ptr<Shared> shared_;
   bool running_ = false;
-  // The thread was left behind: another one beside it would poll the same meter.
+  // The thread was left behind, and not joined: another one beside it would poll the same meter.
   bool abandoned_ = false;
   pthread_t thread_{};
   int64_t ended_cpu_ns_ = 0;
+  // What of it the thread that was left behind had burnt by then.
+  int64_t left_cpu_ns_ = 0;
 };
 
 }  // namespace wattle

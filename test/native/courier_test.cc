@@ -16,6 +16,9 @@ class Slow final : public Meter {
   struct Controls {
     std::atomic<int> polls{0};
     std::atomic<bool> hang{false};
+    std::atomic<int> threads{0};  // of the courier, so far
+    std::atomic<int> inside{0};   // polls under way
+    std::atomic<bool> overlapped{false};
     std::atomic<bool> fail{false};
     std::atomic<bool> restart{false};
     std::atomic<bool> ended{false};
@@ -27,7 +30,9 @@ class Slow final : public Meter {
 
   std::span<const DomainInfo> domains() const noexcept override { return domains_; }
   void poll(const Tick& tick, std::span<Reading> out) noexcept override {
+    if (controls_->inside++ != 0) controls_->overlapped = true;
     while (controls_->hang) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    controls_->inside--;
     if (tick.forced) controls_->asked++;
     const auto polls = static_cast<uint64_t>(++controls_->polls);
     if (controls_->fail) {
@@ -39,7 +44,7 @@ class Slow final : public Meter {
     const bool restarted = controls_->restart.exchange(false);
     out[1] = {restarted ? Reading::Status::kRestarted : Reading::Status::kGood, polls, tick.mono_ns};
   }
-  void reset() noexcept override {}
+  void reset() noexcept override { controls_->threads++; }
   bool may_block() const noexcept override { return true; }
   bool wants_events() const noexcept override { return true; }
 
@@ -156,6 +161,39 @@ TEST(thread_courier_leaves_a_hanging_meter_behind_and_frees_it_when_it_returns) 
   fixture.controls->hang = false;
   fixture.until([&] { return fixture.controls->ended.load(); });
   CHECK(fixture.controls->polls <= polls + 1);
+}
+
+TEST(thread_courier_goes_on_with_a_thread_that_it_had_left_behind) {
+  Fixture fixture;
+  fixture.courier->start();
+  fixture.until_polled(1);
+  fixture.controls->hang = true;
+  fixture.until([&] { return fixture.controls->inside == 1; });
+  fixture.courier->stop();
+  CHECK_EQUAL(fixture.courier->start(), 0);
+  fixture.controls->hang = false;
+  fixture.until_polled(3);
+  CHECK_EQUAL(fixture.controls->threads.load(), 1);
+  CHECK(fixture.courier->cpu_ns() > 0);
+  fixture.courier->stop();
+  CHECK(!fixture.controls->overlapped);
+}
+
+TEST(thread_courier_starts_anew_once_the_thread_that_it_had_left_behind_is_gone) {
+  Fixture fixture;
+  fixture.courier->start();
+  fixture.until_polled(1);
+  fixture.controls->hang = true;
+  fixture.until([&] { return fixture.controls->inside == 1; });
+  fixture.courier->stop();
+  fixture.controls->hang = false;
+  fixture.until([&] { return fixture.controls->inside == 0; });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  // Whether the old thread was quick enough to end or not.
+  CHECK_EQUAL(fixture.courier->start(), 0);
+  fixture.until_polled(3);
+  fixture.courier->stop();
+  CHECK(!fixture.controls->overlapped);
 }
 
 TEST(thread_courier_starts_and_stops_again_and_again) {
