@@ -21,10 +21,6 @@ constexpr uint32_t kAsk = 2;
 // Events come in bursts, such as the starts of an array's jobs: polls for them are at least this far apart.
 constexpr int64_t kBetweenAsksNs = kNsPerSecond / 20;
 
-// How long stop() waits for a poll under way. Longer than a management controller usually takes to answer, and short
-// enough that a daemon drains within its 5 s.
-constexpr int64_t kPatienceNs = 2 * kNsPerSecond;
-
 // What a mailbox carries. A reading that says that the counter began anew may be overwritten before it is fetched, so
 // each one after it tells how often that happened.
 struct Parcel {
@@ -120,7 +116,7 @@ Courier::Courier(std::unique_ptr<Meter> meter, int64_t period_ns)
     : shared_(std::make_shared<Shared>(std::move(meter), period_ns)) {}
 
 Courier::~Courier() {
-  stop();
+  stop(monotonic_ns() + kPatienceNs);
   if (abandoned_) pthread_detach(thread_);
 }
 
@@ -143,13 +139,16 @@ int Courier::start() noexcept {
   return error;
 }
 
-void Courier::stop() noexcept {
+void Courier::ask_to_stop() noexcept {
+  if (running_) shared_->wakeup.request(kStop);
+}
+
+void Courier::stop(int64_t until_ns) noexcept {
   if (!running_) return;
   running_ = false;
   left_cpu_ns_ = thread_cpu_ns(thread_);
   ended_cpu_ns_ += left_cpu_ns_;
   shared_->wakeup.request(kStop);
-  const int64_t until_ns = monotonic_ns() + kPatienceNs;
   while (shared_->ended.requests() == 0 && monotonic_ns() < until_ns) shared_->ended.wait_until(until_ns);
   abandoned_ = shared_->ended.requests() == 0;
   if (!abandoned_) pthread_join(thread_, nullptr);

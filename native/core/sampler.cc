@@ -84,7 +84,10 @@ int Sampler::start(const Instant& now) noexcept {
 
 void Sampler::stop() noexcept {
   for (Lane& lane : lanes_)
-    if (lane.courier != nullptr) lane.courier->stop();
+    if (lane.courier != nullptr) lane.courier->ask_to_stop();
+  const int64_t until_ns = monotonic_ns() + Courier::kPatienceNs;
+  for (Lane& lane : lanes_)
+    if (lane.courier != nullptr) lane.courier->stop(until_ns);
 }
 
 void Sampler::notice_suspend(const Instant& now) noexcept {

@@ -66,6 +66,7 @@ struct Fixture {
   void until(auto condition) {
     while (!condition()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+  void stop() { courier->stop(monotonic_ns() + Courier::kPatienceNs); }
   void until_polled(int more) {
     const int before = controls->polls;
     until([&] { return controls->polls >= before + more; });
@@ -152,7 +153,7 @@ TEST(thread_courier_leaves_a_hanging_meter_behind_and_frees_it_when_it_returns) 
   fixture.until_polled(1);
   fixture.controls->hang = true;
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  fixture.courier->stop();
+  fixture.stop();
   // Another thread beside the one that hangs would poll the same meter.
   CHECK_EQUAL(fixture.courier->start(), 0);
   const int polls = fixture.controls->polls;
@@ -169,13 +170,13 @@ TEST(thread_courier_goes_on_with_a_thread_that_it_had_left_behind) {
   fixture.until_polled(1);
   fixture.controls->hang = true;
   fixture.until([&] { return fixture.controls->inside == 1; });
-  fixture.courier->stop();
+  fixture.stop();
   CHECK_EQUAL(fixture.courier->start(), 0);
   fixture.controls->hang = false;
   fixture.until_polled(3);
   CHECK_EQUAL(fixture.controls->threads.load(), 1);
   CHECK(fixture.courier->cpu_ns() > 0);
-  fixture.courier->stop();
+  fixture.stop();
   CHECK(!fixture.controls->overlapped);
 }
 
@@ -185,14 +186,14 @@ TEST(thread_courier_starts_anew_once_the_thread_that_it_had_left_behind_is_gone)
   fixture.until_polled(1);
   fixture.controls->hang = true;
   fixture.until([&] { return fixture.controls->inside == 1; });
-  fixture.courier->stop();
+  fixture.stop();
   fixture.controls->hang = false;
   fixture.until([&] { return fixture.controls->inside == 0; });
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   // Whether the old thread was quick enough to end or not.
   CHECK_EQUAL(fixture.courier->start(), 0);
   fixture.until_polled(3);
-  fixture.courier->stop();
+  fixture.stop();
   CHECK(!fixture.controls->overlapped);
 }
 
@@ -200,8 +201,8 @@ TEST(thread_courier_starts_and_stops_again_and_again) {
   Fixture fixture;
   for (int i = 0; i < 50; i++) {
     fixture.courier->start();
-    fixture.courier->stop();
-    fixture.courier->stop();
+    fixture.stop();
+    fixture.stop();
   }
   CHECK(!fixture.controls->ended);
 }

@@ -1,5 +1,9 @@
 #include "core/sampler.h"
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 #include "check.h"
 #include "core/histogram.h"
 #include "core/power_integrator.h"
@@ -27,6 +31,31 @@ class Constant final : public Meter {
   std::vector<DomainInfo> domains_{1};
   const double watts_;
   int& polls_;
+};
+
+// A meter whose poll hangs until it is released.
+class Hanging final : public Meter {
+ public:
+  struct Controls {
+    std::atomic<bool> released{false};
+    std::atomic<int> hanging{0};
+    std::atomic<int> freed{0};
+  };
+
+  explicit Hanging(std::shared_ptr<Controls> controls) : controls_(std::move(controls)) {}
+  ~Hanging() override { controls_->freed++; }
+
+  std::span<const DomainInfo> domains() const noexcept override { return domains_; }
+  void poll(const Tick&, std::span<Reading>) noexcept override {
+    controls_->hanging++;
+    while (!controls_->released) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  void reset() noexcept override {}
+  bool may_block() const noexcept override { return true; }
+
+ private:
+  const std::vector<DomainInfo> domains_{1};
+  const std::shared_ptr<Controls> controls_;
 };
 
 // A sampler on clocks of its own: a fast meter and one that is read every 100 ms.
@@ -177,6 +206,24 @@ TEST(sampler_takes_reports_only_for_meters_outside) {
   report(200, 21);
   CHECK_EQUAL(energy_j(4), 350.0);
   CHECK_EQUAL(sampler.health(1).gaps.get(), 1u);
+}
+
+TEST(thread_sampler_waits_for_all_meters_that_hang_together) {
+  constexpr int kMeters = 12;
+  const auto controls = std::make_shared<Hanging::Controls>();
+  {
+    std::vector<PacedMeter> meters;
+    for (int i = 0; i < kMeters; i++) meters.push_back({std::make_unique<Hanging>(controls), kMs});
+    Sampler sampler(std::move(meters), std::make_shared<CpuSlots>(1), kMs);
+    CHECK_EQUAL(sampler.start(Instant::now()), 0);
+    while (controls->hanging < kMeters) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const int64_t before_ns = monotonic_ns();
+    sampler.stop();
+    // One after the other they would take twelve times as long as one.
+    CHECK(monotonic_ns() - before_ns < 8 * Courier::kPatienceNs);
+  }
+  controls->released = true;
+  while (controls->freed < kMeters) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 TEST(power_integrator_adds_trapezoids_and_no_gap) {
