@@ -21,6 +21,10 @@ constexpr uint32_t kAsk = 2;
 // Events come in bursts, such as the starts of an array's jobs: polls for them are at least this far apart.
 constexpr int64_t kBetweenAsksNs = kNsPerSecond / 20;
 
+// After a poll the thread rests for as long as the poll took, so that a meter slower than its period takes no more than
+// half of a processor; a poll that hung costs no more than this on top.
+constexpr int64_t kLongestRestNs = 2 * kNsPerSecond;
+
 // What a mailbox carries. A reading that says that the counter began anew may be overwritten before it is fetched, so
 // each one after it tells how often that happened.
 struct Parcel {
@@ -54,6 +58,7 @@ struct Courier::Shared {
     meter->reset();
     int64_t deadline_ns = monotonic_ns();
     int64_t polled_ns = deadline_ns - kBetweenAsksNs;
+    int64_t rested_ns = deadline_ns;
     for (bool asked = false;;) {
       const uint32_t requests = wakeup.requests();
       // Taken here or withdrawn by start(), never both.
@@ -63,7 +68,8 @@ struct Courier::Shared {
         asked = true;
       }
       const int64_t now_ns = monotonic_ns();
-      const int64_t due_ns = asked ? std::min(deadline_ns, polled_ns + kBetweenAsksNs) : deadline_ns;
+      const int64_t wanted_ns = asked ? std::min(deadline_ns, polled_ns + kBetweenAsksNs) : deadline_ns;
+      const int64_t due_ns = std::max(wanted_ns, rested_ns);
       if (now_ns < due_ns) {
         wakeup.wait_until(due_ns);
         continue;
@@ -74,7 +80,9 @@ struct Courier::Shared {
         if (taken[i].status == Reading::Status::kFailed) taken[i].at_ns = now_ns;
         send(i);
       }
-      // A meter that is slower than its period is polled again at once, but never twice for one deadline.
+      const int64_t ended_ns = monotonic_ns();
+      rested_ns = ended_ns + std::min(ended_ns - now_ns, kLongestRestNs);
+      // Never twice for one deadline.
       if (now_ns >= deadline_ns) deadline_ns += ((now_ns - deadline_ns) / period_ns + 1) * period_ns;
     }
   }

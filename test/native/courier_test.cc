@@ -19,6 +19,8 @@ class Slow final : public Meter {
     std::atomic<int> threads{0};  // of the courier, so far
     std::atomic<int> inside{0};   // polls under way
     std::atomic<bool> overlapped{false};
+    std::atomic<int> takes_ms{0};
+    std::atomic<bool> rested_too_little{false};  // less than the poll before took
     std::atomic<bool> fail{false};
     std::atomic<bool> restart{false};
     std::atomic<bool> ended{false};
@@ -31,7 +33,14 @@ class Slow final : public Meter {
   std::span<const DomainInfo> domains() const noexcept override { return domains_; }
   void poll(const Tick& tick, std::span<Reading> out) noexcept override {
     if (controls_->inside++ != 0) controls_->overlapped = true;
+    const int64_t began_ns = monotonic_ns();
+    if (began_ns - ended_ns_ < took_ns_) controls_->rested_too_little = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(controls_->takes_ms));
     while (controls_->hang) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ended_ns_ = monotonic_ns();
+    took_ns_ = ended_ns_ - began_ns;
+    // As long as it may rest at most.
+    if (took_ns_ > kNsPerSecond) took_ns_ = 0;
     controls_->inside--;
     if (tick.forced) controls_->asked++;
     const auto polls = static_cast<uint64_t>(++controls_->polls);
@@ -51,6 +60,8 @@ class Slow final : public Meter {
  private:
   const std::vector<DomainInfo> domains_{2};
   const std::shared_ptr<Controls> controls_;
+  int64_t ended_ns_ = 0;
+  int64_t took_ns_ = 0;
 };
 
 struct Fixture {
@@ -120,6 +131,17 @@ TEST(thread_courier_asks_at_once_when_nudged_but_not_for_each_of_a_burst) {
   const int64_t passed_ms = (monotonic_ns() - before_ns) * 1000 / kNsPerSecond;
   CHECK(fixture.controls->asked <= 1 + passed_ms / 50);
   CHECK_EQUAL(fixture.controls->polls.load(), 1 + fixture.controls->asked.load());
+}
+
+TEST(thread_courier_rests_for_as_long_as_a_slow_poll_took) {
+  Fixture fixture;
+  fixture.controls->takes_ms = 10;
+  fixture.courier->start();
+  for (int i = 0; i < 10; i++) {
+    fixture.courier->nudge();
+    fixture.until_polled(1);
+  }
+  CHECK(!fixture.controls->rested_too_little);
 }
 
 TEST(thread_courier_gives_each_failure_a_time_so_that_it_counts_once) {
