@@ -65,6 +65,18 @@ TEST(thread_takes_a_forced_tick_between_two_slow_ones) {
   CHECK_EQUAL(fixture.stats().ticks.get(), 1u);
 }
 
+TEST(thread_takes_no_more_than_one_forced_tick_per_millisecond) {
+  Fixture fixture(kNsPerSecond / 100);
+  const int64_t before_ns = monotonic_ns();
+  fixture.thread.start();
+  const uint64_t ticks = 20;
+  while (fixture.stats().ticks.get() < ticks) fixture.thread.force_tick();
+  fixture.thread.stop();
+  const auto passed_ms = static_cast<uint64_t>((monotonic_ns() - before_ns) * 1000 / kNsPerSecond);
+  CHECK(fixture.stats().forced_ticks.get() > 0);
+  CHECK(fixture.stats().forced_ticks.get() <= passed_ms + 1);
+}
+
 TEST(thread_starts_and_stops_again_and_again) {
   Fixture fixture(kNsPerSecond / 1000);
   for (int i = 0; i < 50; i++) {
