@@ -32,7 +32,8 @@ int64_t own_cpu_ns() noexcept { return read_clock_ns(CLOCK_THREAD_CPUTIME_ID); }
 int SamplingThread::start() noexcept {
   if (running_) return 0;
   wakeup_.clear(kStop | kForce);
-  int error = sampler_.start(Instant::now());
+  last_ = Instant::now();
+  int error = sampler_.start(last_);
   if (error != 0) return error;
   error = start_thread(thread_, enter, this);
   if (error != 0) sampler_.stop();
@@ -75,7 +76,7 @@ void SamplingThread::run() noexcept {
     const int64_t now_ns = monotonic_ns();
     if (forced && now_ns >= forced_due_ns) {
       forced = false;
-      sampler_.tick(Instant::now(), true, pace_.period_ns());
+      tick(true);
       stats_.forced_ticks.add();
       forced_due_ns = monotonic_ns() + kBetweenForcedNs;
     } else if (now_ns >= deadline_ns) {
@@ -111,8 +112,13 @@ void SamplingThread::find_timer_resolution() noexcept {
   stats_.timer_resolution_ns.set(static_cast<uint64_t>(waits[waits.size() / 2]));
 }
 
+void SamplingThread::tick(bool forced) noexcept {
+  last_ = Instant::after(last_, Instant::now);
+  sampler_.tick(last_, forced, pace_.period_ns());
+}
+
 void SamplingThread::tick_on_time(int64_t now_ns, int64_t& deadline_ns) noexcept {
-  sampler_.tick(Instant::now(), false, pace_.period_ns());
+  tick(false);
   if (stats_.ticks.get() == 0) stats_.first_tick_ns.set(static_cast<uint64_t>(now_ns));
   stats_.last_tick_ns.set(static_cast<uint64_t>(now_ns));
   stats_.ticks.add();

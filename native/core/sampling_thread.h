@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "core/clock.h"
 #include "core/histogram.h"
 #include "core/pace.h"
 #include "core/sampler.h"
@@ -60,6 +61,7 @@ class SamplingThread {
   void run() noexcept;
   void be_urgent() noexcept;
   void find_timer_resolution() noexcept;
+  void tick(bool forced) noexcept;
   void tick_on_time(int64_t now_ns, int64_t& deadline_ns) noexcept;
   void adapt(uint64_t missed, int64_t now_ns) noexcept;
 
@@ -75,6 +77,7 @@ class SamplingThread {
 
   // The thread's own.
   Pace pace_;
+  Instant last_;
 };
 
 }  // namespace wattle

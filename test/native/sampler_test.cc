@@ -158,6 +158,26 @@ TEST(sampler_books_nothing_for_a_time_in_which_the_host_slept) {
   CHECK_EQUAL(fixture.covered_ms(0), 2.0);
 }
 
+TEST(instant_takes_a_thread_held_up_between_two_clocks_for_no_sleep) {
+  const Instant last{1000 * kMs, 0, 5000 * kMs};
+  int reads = 0;
+  int held_up = 0;
+  const auto read = [&] {
+    const int64_t now_ns = 2000 * kMs + reads * kMs;
+    return Instant{now_ns, 0, now_ns + 4000 * kMs + (reads++ < held_up ? 80 * kMs : 0)};
+  };
+  CHECK_EQUAL(Instant::after(last, read).slept_ns(), 4000 * kMs);
+  CHECK_EQUAL(reads, 1);
+  reads = 0;
+  held_up = 2;
+  CHECK_EQUAL(Instant::after(last, read).slept_ns(), 4000 * kMs);
+  CHECK_EQUAL(reads, 3);
+  // What stays is a sleep.
+  reads = 0;
+  held_up = 100;
+  CHECK_EQUAL(Instant::after(last, read).slept_ns(), 4080 * kMs);
+}
+
 TEST(sampler_is_not_moved_by_steps_of_the_wall_clock) {
   Fixture fixture;
   fixture.tick();
