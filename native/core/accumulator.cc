@@ -36,6 +36,34 @@ void Accumulator::take(const Reading& reading) noexcept {
   standing_ns_ = 0;
 }
 
+// Of several in a row the first is kept, as what follows it is nonsense as long as nothing can be booked.
+void Accumulator::doubt(const Reading& reading) noexcept {
+  if (!doubted_ || energy_uj_ != doubted_energy_uj_) {
+    doubted_ = true;
+    doubted_uj_ = last_uj_;
+    doubted_at_ns_ = changed_at_ns_;
+    doubted_energy_uj_ = energy_uj_;
+  }
+  take(reading);
+}
+
+uint64_t Accumulator::believed(uint64_t delta_uj, const Reading& reading) noexcept {
+  const int64_t elapsed_ns = reading.at_ns - doubted_at_ns_;
+  // By now it could have wrapped past its old value.
+  if (elapsed_ns > shortest_wrap_ns(limits_)) {
+    doubted_ = false;
+    return delta_uj;
+  }
+  const bool below = reading.energy_uj < doubted_uj_;
+  if (below && limits_.modulus_uj == 0) return delta_uj;
+  const uint64_t since_uj = (below ? limits_.modulus_uj : 0) + reading.energy_uj - doubted_uj_;
+  if (!possible(since_uj, elapsed_ns)) return delta_uj;
+  // It is back. A counter that truly began anew passes here too, once, and loses no more than this step.
+  doubted_ = false;
+  const uint64_t booked_uj = energy_uj_ - doubted_energy_uj_;
+  return std::min(delta_uj, since_uj - std::min(since_uj, booked_uj));
+}
+
 bool Accumulator::possible(uint64_t delta_uj, int64_t elapsed_ns) const noexcept {
   if (limits_.max_watts == 0) return true;
   // Both sides in W x ns: a division of 128 bits would be the dearest part of a tick's arithmetic.
@@ -57,6 +85,7 @@ void Accumulator::feed(const Reading& reading) noexcept {
     // A slow meter shows the reading that says so until it has a newer one.
     if (reading.at_ns <= read_at_ns_) return;
     health_.gaps.add();
+    doubted_ = false;
     return take(reading);
   }
 
@@ -64,13 +93,13 @@ void Accumulator::feed(const Reading& reading) noexcept {
   if (elapsed_ns <= 0) return;
   if (elapsed_ns > safe_ns_) {
     health_.gaps.add();
-    return take(reading);
+    return limits_.modulus_uj == 0 && reading.energy_uj < last_uj_ ? doubt(reading) : take(reading);
   }
 
   const bool wrapped = reading.energy_uj < last_uj_;
   if (wrapped && limits_.modulus_uj == 0) {
     health_.resets.add();
-    return take(reading);
+    return doubt(reading);
   }
   const uint64_t delta_uj = (wrapped ? limits_.modulus_uj : 0) + reading.energy_uj - last_uj_;
 
@@ -91,11 +120,11 @@ void Accumulator::feed(const Reading& reading) noexcept {
   }
   if (!possible(delta_uj, unchanged_ns)) {
     health_.resets.add();
-    return take(reading);
+    return doubt(reading);
   }
 
   const bool frozen = may_freeze && standing_ns_ > limits_.frozen_after_ns;
-  energy_uj_ += delta_uj;
+  energy_uj_ += doubted_ ? believed(delta_uj, reading) : delta_uj;
   covered_ns_ += static_cast<uint64_t>(elapsed_ns + (frozen ? 0 : standing_ns_));
   if (wrapped) health_.wraps.add();
   take(reading);

@@ -25,7 +25,8 @@ inline constexpr int64_t kNoBoundNs = std::numeric_limits<int64_t>::max();
 int64_t trusted_gap_ns(const CounterLimits& limits) noexcept;
 
 // Laws (docs/physics.md): a failed read is a gap; a wrap adds exactly one modulus; a step that power limits rule out is
-// a reset; after a gap in which a second wrap could hide nothing is booked; a frozen counter loses its coverage.
+// a reset, and if the counter comes back to its old value it was a dip, of which nothing is booked; after a gap in
+// which a second wrap could hide nothing is booked; a frozen counter loses its coverage.
 class Accumulator {
  public:
   explicit Accumulator(const CounterLimits& limits) noexcept;
@@ -45,6 +46,11 @@ class Accumulator {
 
  private:
   void take(const Reading& reading) noexcept;
+  // The reading disagrees with the last one.
+  void doubt(const Reading& reading) noexcept;
+  // How much of a step the value from before a reset allows: no more in all than the counter has moved since then,
+  // should the reset have been a dip.
+  uint64_t believed(uint64_t delta_uj, const Reading& reading) noexcept;
   bool possible(uint64_t delta_uj, int64_t elapsed_ns) const noexcept;
 
   const CounterLimits limits_;
@@ -59,6 +65,12 @@ class Accumulator {
   int64_t changed_at_ns_ = 0;
   // Time in which the counter stood still: covered as soon as it moves, unless it turns out to have been frozen.
   int64_t standing_ns_ = 0;
+
+  // From before a reset that may have been a dip; and the energy that was booked by then.
+  bool doubted_ = false;
+  uint64_t doubted_uj_ = 0;
+  int64_t doubted_at_ns_ = 0;
+  uint64_t doubted_energy_uj_ = 0;
 
   uint64_t energy_uj_ = 0;
   uint64_t covered_ns_ = 0;

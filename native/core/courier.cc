@@ -1,7 +1,6 @@
 #include "core/courier.h"
 
 #include <sys/prctl.h>
-#include <time.h>
 
 #include <algorithm>
 #include <deque>
@@ -22,9 +21,9 @@ constexpr uint32_t kAsk = 2;
 // Events come in bursts, such as the starts of an array's jobs: polls for them are at least this far apart.
 constexpr int64_t kBetweenAsksNs = kNsPerSecond / 20;
 
-// How long stop() waits for a poll under way. Longer than a management controller usually takes to answer, and short
-// enough that a daemon drains within its 5 s.
-constexpr int64_t kPatienceNs = 2 * kNsPerSecond;
+// After a poll the thread rests for as long as the poll took, so that a meter slower than its period takes no more than
+// half of a processor; a poll that hung costs no more than this on top.
+constexpr int64_t kLongestRestNs = 2 * kNsPerSecond;
 
 // What a mailbox carries. A reading that says that the counter began anew may be overwritten before it is fetched, so
 // each one after it tells how often that happened.
@@ -50,6 +49,7 @@ struct Courier::Shared {
   static void* enter(void* argument) noexcept {
     const std::unique_ptr<std::shared_ptr<Shared>> shared(static_cast<std::shared_ptr<Shared>*>(argument));
     (*shared)->run();
+    (*shared)->ended.request(1);
     return nullptr;
   }
 
@@ -58,15 +58,18 @@ struct Courier::Shared {
     meter->reset();
     int64_t deadline_ns = monotonic_ns();
     int64_t polled_ns = deadline_ns - kBetweenAsksNs;
+    int64_t rested_ns = deadline_ns;
     for (bool asked = false;;) {
       const uint32_t requests = wakeup.requests();
-      if ((requests & kStop) != 0) return;
+      // Taken here or withdrawn by start(), never both.
+      if ((requests & kStop) != 0 && wakeup.clear(kStop)) return;
       if ((requests & kAsk) != 0) {
         wakeup.clear(kAsk);
         asked = true;
       }
       const int64_t now_ns = monotonic_ns();
-      const int64_t due_ns = asked ? std::min(deadline_ns, polled_ns + kBetweenAsksNs) : deadline_ns;
+      const int64_t wanted_ns = asked ? std::min(deadline_ns, polled_ns + kBetweenAsksNs) : deadline_ns;
+      const int64_t due_ns = std::max(wanted_ns, rested_ns);
       if (now_ns < due_ns) {
         wakeup.wait_until(due_ns);
         continue;
@@ -77,7 +80,9 @@ struct Courier::Shared {
         if (taken[i].status == Reading::Status::kFailed) taken[i].at_ns = now_ns;
         send(i);
       }
-      // A meter that is slower than its period is polled again at once, but never twice for one deadline.
+      const int64_t ended_ns = monotonic_ns();
+      rested_ns = ended_ns + std::min(ended_ns - now_ns, kLongestRestNs);
+      // Never twice for one deadline.
       if (now_ns >= deadline_ns) deadline_ns += ((now_ns - deadline_ns) / period_ns + 1) * period_ns;
     }
   }
@@ -105,6 +110,8 @@ struct Courier::Shared {
   const std::unique_ptr<Meter> meter;
   const int64_t period_ns;
   Wakeup wakeup;
+  // Requested when the thread no longer works on this.
+  Wakeup ended;
   // The courier thread's.
   std::vector<Reading> taken;
   std::vector<Parcel> sent;
@@ -116,11 +123,23 @@ struct Courier::Shared {
 Courier::Courier(std::unique_ptr<Meter> meter, int64_t period_ns)
     : shared_(std::make_shared<Shared>(std::move(meter), period_ns)) {}
 
-Courier::~Courier() { stop(); }
+Courier::~Courier() {
+  stop(monotonic_ns() + kPatienceNs);
+  if (abandoned_) pthread_detach(thread_);
+}
 
 int Courier::start() noexcept {
-  if (running_ || abandoned_) return 0;
-  shared_->wakeup.clear(kStop);
+  if (running_) return 0;
+  if (std::exchange(abandoned_, false)) {
+    // It still hangs, and goes on as if it had never been told to stop.
+    if (shared_->wakeup.clear(kStop)) {
+      ended_cpu_ns_ -= left_cpu_ns_;
+      running_ = true;
+      return 0;
+    }
+    pthread_join(thread_, nullptr);
+  }
+  shared_->ended.clear(1);
   auto* argument = new std::shared_ptr<Shared>(shared_);
   const int error = start_thread(thread_, Shared::enter, argument);
   if (error != 0) delete argument;
@@ -128,15 +147,19 @@ int Courier::start() noexcept {
   return error;
 }
 
-void Courier::stop() noexcept {
+void Courier::ask_to_stop() noexcept {
+  if (running_) shared_->wakeup.request(kStop);
+}
+
+void Courier::stop(int64_t until_ns) noexcept {
   if (!running_) return;
   running_ = false;
-  ended_cpu_ns_ += thread_cpu_ns(thread_);
+  left_cpu_ns_ = thread_cpu_ns(thread_);
+  ended_cpu_ns_ += left_cpu_ns_;
   shared_->wakeup.request(kStop);
-  const int64_t until_ns = realtime_ns() + kPatienceNs;
-  const timespec until{until_ns / kNsPerSecond, until_ns % kNsPerSecond};
-  abandoned_ = pthread_timedjoin_np(thread_, nullptr, &until) != 0;
-  if (abandoned_) pthread_detach(thread_);
+  while (shared_->ended.requests() == 0 && monotonic_ns() < until_ns) shared_->ended.wait_until(until_ns);
+  abandoned_ = shared_->ended.requests() == 0;
+  if (!abandoned_) pthread_join(thread_, nullptr);
 }
 
 std::span<const DomainInfo> Courier::domains() const noexcept { return shared_->meter->domains(); }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 
+#include "core/clock.h"
 #include "core/meter.h"
 
 namespace wattle {
@@ -20,10 +21,17 @@ class Courier final : public Meter {
   Courier(const Courier&) = delete;
   Courier& operator=(const Courier&) = delete;
 
+  // How long to wait for polls under way, of all couriers together. Longer than a management controller usually takes
+  // to answer, and short enough that a daemon drains within its 5 s.
+  static constexpr int64_t kPatienceNs = 3 * kNsPerSecond / 2;
+
   // 0, or the error number of pthread_create. Does nothing while it runs.
   int start() noexcept;
-  // Waits a moment for a poll under way; one that hangs for longer is left behind and ends by itself.
-  void stop() noexcept;
+  // Waits for a poll under way until CLOCK_MONOTONIC shows `until_ns`; one that hangs for longer is left behind and
+  // ends by itself, unless the courier is started again before.
+  void stop(int64_t until_ns) noexcept;
+  // Where several are to be stopped: returns at once, and stop() then finds the thread ending.
+  void ask_to_stop() noexcept;
 
   std::span<const DomainInfo> domains() const noexcept override;
   void poll(const Tick& tick, std::span<Reading> out) noexcept override;
@@ -42,10 +50,12 @@ class Courier final : public Meter {
 
   const std::shared_ptr<Shared> shared_;
   bool running_ = false;
-  // The thread was left behind: another one beside it would poll the same meter.
+  // The thread was left behind, and not joined: another one beside it would poll the same meter.
   bool abandoned_ = false;
   pthread_t thread_{};
   int64_t ended_cpu_ns_ = 0;
+  // What of it the thread that was left behind had burnt by then.
+  int64_t left_cpu_ns_ = 0;
 };
 
 }  // namespace wattle

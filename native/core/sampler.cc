@@ -5,12 +5,6 @@
 namespace wattle {
 namespace {
 
-// The two clocks are read one after the other, so their difference wavers by as much as the thread is held up between
-// them; a sleep that is shorter than this changes no counter that matters.
-constexpr int64_t kSuspendNs = kNsPerSecond / 20;
-
-int64_t slept_ns(const Instant& now) noexcept { return now.boot_ns - now.mono_ns; }
-
 // Whether what is due every `period_ns` is due at a regular tick at `now_ns`, and when it is next. Within half a tick
 // counts as due: ticks are late by varying times, and a late one must not make its successor skip.
 bool take_due(int64_t& due_ns, int64_t period_ns, int64_t now_ns, int64_t tick_period_ns) noexcept {
@@ -67,7 +61,7 @@ std::vector<GpuStatus> Sampler::gpus() const {
 
 int Sampler::start(const Instant& now) noexcept {
   slots_->reap();
-  slept_ns_ = slept_ns(now);
+  slept_ns_ = now.slept_ns();
   cpu_due_ns_ = now.mono_ns;
   for (Accumulator& accumulator : accumulators_) accumulator.rebase(now.mono_ns);
   for (Lane& lane : lanes_) {
@@ -84,11 +78,14 @@ int Sampler::start(const Instant& now) noexcept {
 
 void Sampler::stop() noexcept {
   for (Lane& lane : lanes_)
-    if (lane.courier != nullptr) lane.courier->stop();
+    if (lane.courier != nullptr) lane.courier->ask_to_stop();
+  const int64_t until_ns = monotonic_ns() + Courier::kPatienceNs;
+  for (Lane& lane : lanes_)
+    if (lane.courier != nullptr) lane.courier->stop(until_ns);
 }
 
 void Sampler::notice_suspend(const Instant& now) noexcept {
-  const int64_t slept = slept_ns(now);
+  const int64_t slept = now.slept_ns();
   if (slept - slept_ns_ > kSuspendNs) {
     suspends_.add();
     for (Accumulator& accumulator : accumulators_) accumulator.rebase(now.mono_ns);

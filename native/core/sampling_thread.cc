@@ -22,23 +22,22 @@ constexpr int64_t kDefaultTimerSlackNs = 50'000;
 // waits like any other, and needs no privilege.
 constexpr int64_t kUrgentPeriodNs = kNsPerSecond / 100;
 
-// The rate is judged over stretches of at least this long, and of at least this many ticks.
-constexpr int64_t kStretchNs = kNsPerSecond;
-constexpr uint64_t kStretchTicks = 20;
-// More deadlines missed than this share: the machine cannot hold the rate.
-constexpr uint64_t kMissedOneIn = 10;
-// Never slower than the default rate of 10 Hz, which every machine holds.
-constexpr int64_t kSlowestNs = kNsPerSecond / 10;
-// The former rate is tried again after this long; after each failure twice as long, up to the second bound.
-constexpr int64_t kRetryNs = 10 * kNsPerSecond;
-constexpr int64_t kLongestRetryNs = 600 * kNsPerSecond;
+// Forced ticks are at least this far apart, so that a flood of requests leaves the regular ones their time.
+constexpr int64_t kBetweenForcedNs = kNsPerSecond / 1000;
+
+int64_t own_cpu_ns() noexcept { return read_clock_ns(CLOCK_THREAD_CPUTIME_ID); }
+
+// A late tick is not a lost one: after a short hold-up each deadline that has passed gets its tick, one right after the
+// other, so that records stay as many as deadlines. After a longer one they would only repeat each other.
+constexpr int64_t kCatchUpTicks = 16;
 
 }  // namespace
 
 int SamplingThread::start() noexcept {
   if (running_) return 0;
   wakeup_.clear(kStop | kForce);
-  int error = sampler_.start(Instant::now());
+  last_ = Instant::now();
+  int error = sampler_.start(last_);
   if (error != 0) return error;
   error = start_thread(thread_, enter, this);
   if (error != 0) sampler_.stop();
@@ -68,29 +67,34 @@ void SamplingThread::run() noexcept {
   if (period_ns_ <= kUrgentPeriodNs) be_urgent();
   find_timer_resolution();
   int64_t deadline_ns = monotonic_ns();
-  set_period(period_ns_);
-  stretch_end_ns_ = deadline_ns + kStretchNs;
-  retry_after_ns_ = kRetryNs;
-  for (;;) {
+  int64_t forced_due_ns = deadline_ns;
+  pace_.begin(deadline_ns, own_cpu_ns());
+  stats_.period_ns.set(static_cast<uint64_t>(period_ns_));
+  for (bool forced = false;;) {
     const uint32_t requests = wakeup_.requests();
     if (requests & kStop) return;
     if (requests & kForce) {
       wakeup_.clear(kForce);
-      sampler_.tick(Instant::now(), true, current_ns_);
-      stats_.forced_ticks.add();
-      continue;
+      forced = true;
     }
     const int64_t now_ns = monotonic_ns();
-    if (now_ns < deadline_ns) {
-      wakeup_.wait_until(deadline_ns);
-    } else {
+    if (forced && now_ns >= forced_due_ns) {
+      forced = false;
+      tick(true);
+      stats_.forced_ticks.add();
+      forced_due_ns = monotonic_ns() + kBetweenForcedNs;
+    } else if (now_ns >= deadline_ns) {
       tick_on_time(now_ns, deadline_ns);
+    } else {
+      wakeup_.wait_until(forced ? std::min(deadline_ns, forced_due_ns) : deadline_ns);
     }
   }
 }
 
-// A tick takes microseconds, so a realtime thread holds up no one for longer; SCHED_RESET_ON_FORK is of no matter, the
-// thread starts no other. Without CAP_SYS_NICE the thread stays as it is, and the lateness tells.
+// Nothing but this thread itself keeps a realtime thread from holding up everyone else on its processor: a tick takes
+// microseconds with most meters, and where it takes longer the pace gives way before half of the processor is gone.
+// SCHED_RESET_ON_FORK is of no matter, the thread starts no other. Without CAP_SYS_NICE the thread stays as it is, and
+// the lateness tells.
 void SamplingThread::be_urgent() noexcept {
   const sched_param lowest{.sched_priority = sched_get_priority_min(SCHED_FIFO)};
   if (sched_setscheduler(0, SCHED_FIFO, &lowest) == 0) {
@@ -112,42 +116,30 @@ void SamplingThread::find_timer_resolution() noexcept {
   stats_.timer_resolution_ns.set(static_cast<uint64_t>(waits[waits.size() / 2]));
 }
 
+void SamplingThread::tick(bool forced) noexcept {
+  last_ = Instant::after(last_, Instant::now);
+  sampler_.tick(last_, forced, pace_.period_ns());
+}
+
 void SamplingThread::tick_on_time(int64_t now_ns, int64_t& deadline_ns) noexcept {
-  sampler_.tick(Instant::now(), false, current_ns_);
+  tick(false);
   if (stats_.ticks.get() == 0) stats_.first_tick_ns.set(static_cast<uint64_t>(now_ns));
   stats_.last_tick_ns.set(static_cast<uint64_t>(now_ns));
   stats_.ticks.add();
   const int64_t late_ns = now_ns - deadline_ns;
   stats_.lateness_ns.add(static_cast<uint64_t>(late_ns));
-  if (late_ns > current_ns_ / 10) stats_.late_ticks.add();
-  const int64_t missed = late_ns / current_ns_;
+  if (late_ns > pace_.period_ns() / 10) stats_.late_ticks.add();
+  const int64_t passed = late_ns / pace_.period_ns();
+  const int64_t missed = passed > kCatchUpTicks ? passed : 0;
   stats_.missed_ticks.add(static_cast<uint64_t>(missed));
-  deadline_ns += (missed + 1) * current_ns_;
+  deadline_ns += (missed + 1) * pace_.period_ns();
   adapt(static_cast<uint64_t>(missed), now_ns);
 }
 
 void SamplingThread::adapt(uint64_t missed, int64_t now_ns) noexcept {
-  stretch_ticks_++;
-  stretch_missed_ += missed;
-  if (now_ns < stretch_end_ns_ || stretch_ticks_ < kStretchTicks) return;
-  const bool holds = stretch_missed_ * kMissedOneIn <= stretch_ticks_ + stretch_missed_;
-  stretch_ticks_ = 0;
-  stretch_missed_ = 0;
-  stretch_end_ns_ = now_ns + kStretchNs;
-  if (!holds && current_ns_ * 2 <= kSlowestNs) {
-    stats_.slowdowns.add();
-    set_period(current_ns_ * 2);
-    retry_at_ns_ = now_ns + retry_after_ns_;
-    retry_after_ns_ = std::min(retry_after_ns_ * 2, kLongestRetryNs);
-  } else if (holds && current_ns_ > period_ns_ && now_ns >= retry_at_ns_) {
-    set_period(current_ns_ / 2);
-    retry_at_ns_ = now_ns + retry_after_ns_;
-  }
-}
-
-void SamplingThread::set_period(int64_t period_ns) noexcept {
-  current_ns_ = period_ns;
-  stats_.period_ns.set(static_cast<uint64_t>(period_ns));
+  if (!pace_.tick(missed, now_ns)) return;
+  if (pace_.judge(now_ns, own_cpu_ns())) stats_.slowdowns.add();
+  stats_.period_ns.set(static_cast<uint64_t>(pace_.period_ns()));
 }
 
 }  // namespace wattle

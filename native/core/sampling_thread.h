@@ -5,7 +5,9 @@
 
 #include <cstdint>
 
+#include "core/clock.h"
 #include "core/histogram.h"
+#include "core/pace.h"
 #include "core/sampler.h"
 #include "core/tally.h"
 #include "core/wakeup.h"
@@ -16,11 +18,11 @@ struct ThreadStats {
   Tally ticks;         // on time or late, without the forced ones
   Tally forced_ticks;  // several requests that arrive together are one tick
   Tally late_ticks;    // began more than a tenth of a period after their time
-  Tally missed_ticks;  // deadlines that had passed altogether
+  Tally missed_ticks;  // deadlines that got no tick: more of them had passed than are made up for
   Tally first_tick_ns;
   Tally last_tick_ns;
   Histogram lateness_ns;  // of regular ticks: from the deadline to the tick's begin
-  // The period in force: longer than the one asked for while the machine cannot hold that.
+  // The period in force: longer than the one asked for while the machine cannot hold that, or not at a fair price.
   Tally period_ns;
   Tally slowdowns;  // times the period was doubled
   // What a wait of a microsecond takes here: timer, wake-up and scheduling, found at the start.
@@ -32,7 +34,8 @@ enum class Urgency : uint8_t { kNormal, kNice, kRealtime };
 
 class SamplingThread {
  public:
-  SamplingThread(Sampler& sampler, int64_t period_ns) noexcept : sampler_(sampler), period_ns_(period_ns) {}
+  SamplingThread(Sampler& sampler, int64_t period_ns) noexcept
+      : sampler_(sampler), period_ns_(period_ns), pace_(period_ns) {}
   ~SamplingThread() { stop(); }
   SamplingThread(const SamplingThread&) = delete;
   SamplingThread& operator=(const SamplingThread&) = delete;
@@ -43,7 +46,7 @@ class SamplingThread {
   void stop() noexcept;
   bool running() const noexcept { return running_; }
 
-  // A tick as soon as the thread is scheduled, besides the regular ones.
+  // A tick as soon as the thread is scheduled, besides the regular ones; at most one per millisecond.
   void force_tick() noexcept { wakeup_.request(kForce); }
 
   const ThreadStats& stats() const noexcept { return stats_; }
@@ -58,9 +61,9 @@ class SamplingThread {
   void run() noexcept;
   void be_urgent() noexcept;
   void find_timer_resolution() noexcept;
+  void tick(bool forced) noexcept;
   void tick_on_time(int64_t now_ns, int64_t& deadline_ns) noexcept;
   void adapt(uint64_t missed, int64_t now_ns) noexcept;
-  void set_period(int64_t period_ns) noexcept;
 
   Sampler& sampler_;
   // As asked for.
@@ -72,13 +75,9 @@ class SamplingThread {
   ThreadStats stats_;
   Tally urgency_;
 
-  // The thread's own. The period in force, and how the present stretch of ticks goes.
-  int64_t current_ns_ = 0;
-  uint64_t stretch_ticks_ = 0;
-  uint64_t stretch_missed_ = 0;
-  int64_t stretch_end_ns_ = 0;
-  int64_t retry_at_ns_ = 0;
-  int64_t retry_after_ns_ = 0;
+  // The thread's own.
+  Pace pace_;
+  Instant last_;
 };
 
 }  // namespace wattle

@@ -14,7 +14,8 @@ class Wakeup {
   void wait_until(int64_t deadline_ns) noexcept;
 
   uint32_t requests() const noexcept { return requests_.load(); }
-  void clear(uint32_t bits) noexcept { requests_.fetch_and(~bits); }
+  // Whether any of them was requested: of two that clear the same request only one is told so.
+  bool clear(uint32_t bits) noexcept { return (requests_.fetch_and(~bits) & bits) != 0; }
 
  private:
   std::atomic<uint32_t> requests_{0};

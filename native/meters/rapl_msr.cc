@@ -84,7 +84,7 @@ bool whole_joule_psys(const ProcessorModel& cpu) noexcept {
 bool microjoule_unit(const ProcessorModel& cpu) noexcept {
   return one_of(cpu, {
                          0x37, 0x4A,  // Silvermont: Bay Trail, Merrifield
-                         0x5A,        // Airmont: Moorefield
+                         0x4C, 0x5A,  // Airmont: Cherry Trail, Braswell; Moorefield
                      });
 }
 

@@ -148,7 +148,7 @@ export interface SamplerStats {
   readonly forced: number;
   /** Ticks that were overwritten before drain() came for them, or dropped while it read. No joules are lost by that. */
   readonly lost: number;
-  /** Regular ticks that began more than a tenth of a period late, and deadlines that passed altogether. */
+  /** Regular ticks that began more than a tenth of a period late, and deadlines that got no tick of their own. */
   readonly late: number;
   readonly missed: number;
   /** CLOCK_MONOTONIC of the first tick in ns; 0 before it. */

@@ -158,7 +158,8 @@ TEST(accumulator_does_not_wrap_what_has_no_range) {
   a.feed(good(10, 100));
   CHECK_EQUAL(a.energy_uj(), 0u);
   a.feed(good(UINT64_MAX / 4, 200));
-  CHECK_EQUAL(a.energy_uj(), UINT64_MAX / 4 - 10);
+  // No more than it rose beyond its old value, should it have dipped.
+  CHECK_EQUAL(a.energy_uj(), UINT64_MAX / 4 - 1000);
 }
 
 TEST(accumulator_starts_afresh_where_its_meter_says_so) {
@@ -183,6 +184,70 @@ TEST(accumulator_ignores_a_reading_that_is_no_newer) {
   a.feed(good(3'000'000, 300));
   CHECK_EQUAL(a.energy_uj(), 2'000'000u);
   CHECK_EQUAL(a.covered_ns(), 200u * kMs);
+}
+
+TEST(accumulator_books_no_return_from_a_dip) {
+  Accumulator a(kPackage);
+  int64_t at_ms = 0;
+  for (const uint64_t joules : {100, 110, 0, 130, 140}) a.feed(good(joules * 1'000'000, at_ms += 1000));
+  CHECK_EQUAL(a.energy_uj(), 40'000'000u);
+  CHECK_EQUAL(a.health().resets.get(), 1u);
+
+  // Without a range, and with steps within the dip.
+  Accumulator b(CounterLimits{0, 2000, 100 * kMs, 0, 60 * kNsPerSecond});
+  for (const uint64_t joules : {50'000, 50'700, 40'700, 52'100, 52'800})
+    b.feed(good(joules * 1'000'000, at_ms += 10'000));
+  CHECK_EQUAL(b.energy_uj(), 2'800'000'000u);
+  for (const uint64_t joules : {100, 200, 53'100}) b.feed(good(joules * 1'000'000, at_ms += 30'000));
+  CHECK_EQUAL(b.energy_uj(), 3'100'000'000u);
+}
+
+TEST(accumulator_books_no_return_from_a_leap_or_from_two_dips_in_a_row) {
+  Accumulator a(kPackage);
+  int64_t at_ms = 0;
+  for (const uint64_t joules : {100, 90'000, 110, 120}) a.feed(good(joules * 1'000'000, at_ms += 1000));
+  CHECK_EQUAL(a.energy_uj(), 10'000'000u);
+  for (const uint64_t joules : {60, 20, 130}) a.feed(good(joules * 1'000'000, at_ms += 1000));
+  CHECK_EQUAL(a.energy_uj(), 20'000'000u);
+}
+
+TEST(accumulator_goes_on_from_a_true_reset_and_loses_one_step_at_most_where_it_passes_the_old_value) {
+  Accumulator a(CounterLimits{0, 1000, 100 * kMs, 0, 60 * kNsPerSecond});
+  a.feed(good(5'000'000'000, 1000));
+  a.feed(good(0, 2000));
+  // At 100 W up to 10 kJ.
+  for (uint64_t s = 1; s <= 100; s++) a.feed(good(s * 100'000'000, 2000 + static_cast<int64_t>(s) * 1000));
+  CHECK(a.energy_uj() <= 10'000'000'000u);
+  CHECK(a.energy_uj() >= 9'900'000'000u);
+  // Where the meter says so there is no doubt.
+  a.feed({Status::kRestarted, 9'950'000'000, 200'000 * kMs});
+  a.feed(good(10'050'000'000, 201'000));
+  CHECK_EQUAL(a.energy_uj(), a.energy_uj() / 100'000'000 * 100'000'000);
+}
+
+TEST(accumulator_never_invents_joules_from_dips) {
+  for (uint32_t seed = 0; seed < 1000; seed++) {
+    std::mt19937_64 random(seed);
+    const auto below = [&](uint64_t n) { return n == 0 ? 0 : random() % n; };
+    Accumulator a(CounterLimits{0, seed % 2 == 0 ? 500U : 0U, 0, 0, 60 * kNsPerSecond});
+    const uint64_t start_uj = 1'000'000'000'000 + below(1'000'000'000'000);
+    uint64_t true_uj = start_uj;
+    uint64_t behind_uj = 0;
+    int64_t now_ns = kNsPerSecond;
+    a.feed({Status::kGood, true_uj, now_ns});
+    for (int step = 0; step < 200; step++) {
+      const int64_t elapsed = 1 + static_cast<int64_t>(below(below(20) == 0 ? 90 * kNsPerSecond : 2 * kNsPerSecond));
+      now_ns += elapsed;
+      true_uj += below(static_cast<uint64_t>(elapsed) / 2000 + 1);
+      // It falls far behind, counts on from there for a while, and is seen to be back.
+      const bool back = behind_uj != 0 && below(3) == 0;
+      if (behind_uj == 0 && below(6) == 0) behind_uj = true_uj / 2 + below(true_uj / 2);
+      if (back) behind_uj = 0;
+      const bool failed = !back && below(6) == 0;
+      a.feed(failed ? kFailed : Reading{Status::kGood, true_uj - behind_uj, now_ns});
+      CHECK(a.energy_uj() <= true_uj - start_uj);
+    }
+  }
 }
 
 // Law 3, with a counter and a reader that do their worst: never more energy than the hardware used, never negative

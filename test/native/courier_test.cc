@@ -16,6 +16,11 @@ class Slow final : public Meter {
   struct Controls {
     std::atomic<int> polls{0};
     std::atomic<bool> hang{false};
+    std::atomic<int> threads{0};  // of the courier, so far
+    std::atomic<int> inside{0};   // polls under way
+    std::atomic<bool> overlapped{false};
+    std::atomic<int> takes_ms{0};
+    std::atomic<bool> rested_too_little{false};  // less than the poll before took
     std::atomic<bool> fail{false};
     std::atomic<bool> restart{false};
     std::atomic<bool> ended{false};
@@ -27,7 +32,16 @@ class Slow final : public Meter {
 
   std::span<const DomainInfo> domains() const noexcept override { return domains_; }
   void poll(const Tick& tick, std::span<Reading> out) noexcept override {
+    if (controls_->inside++ != 0) controls_->overlapped = true;
+    const int64_t began_ns = monotonic_ns();
+    if (began_ns - ended_ns_ < took_ns_) controls_->rested_too_little = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(controls_->takes_ms));
     while (controls_->hang) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ended_ns_ = monotonic_ns();
+    took_ns_ = ended_ns_ - began_ns;
+    // As long as it may rest at most.
+    if (took_ns_ > kNsPerSecond) took_ns_ = 0;
+    controls_->inside--;
     if (tick.forced) controls_->asked++;
     const auto polls = static_cast<uint64_t>(++controls_->polls);
     if (controls_->fail) {
@@ -39,13 +53,15 @@ class Slow final : public Meter {
     const bool restarted = controls_->restart.exchange(false);
     out[1] = {restarted ? Reading::Status::kRestarted : Reading::Status::kGood, polls, tick.mono_ns};
   }
-  void reset() noexcept override {}
+  void reset() noexcept override { controls_->threads++; }
   bool may_block() const noexcept override { return true; }
   bool wants_events() const noexcept override { return true; }
 
  private:
   const std::vector<DomainInfo> domains_{2};
   const std::shared_ptr<Controls> controls_;
+  int64_t ended_ns_ = 0;
+  int64_t took_ns_ = 0;
 };
 
 struct Fixture {
@@ -61,6 +77,7 @@ struct Fixture {
   void until(auto condition) {
     while (!condition()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+  void stop() { courier->stop(monotonic_ns() + Courier::kPatienceNs); }
   void until_polled(int more) {
     const int before = controls->polls;
     until([&] { return controls->polls >= before + more; });
@@ -116,6 +133,17 @@ TEST(thread_courier_asks_at_once_when_nudged_but_not_for_each_of_a_burst) {
   CHECK_EQUAL(fixture.controls->polls.load(), 1 + fixture.controls->asked.load());
 }
 
+TEST(thread_courier_rests_for_as_long_as_a_slow_poll_took) {
+  Fixture fixture;
+  fixture.controls->takes_ms = 10;
+  fixture.courier->start();
+  for (int i = 0; i < 10; i++) {
+    fixture.courier->nudge();
+    fixture.until_polled(1);
+  }
+  CHECK(!fixture.controls->rested_too_little);
+}
+
 TEST(thread_courier_gives_each_failure_a_time_so_that_it_counts_once) {
   Fixture fixture;
   fixture.controls->fail = true;
@@ -147,7 +175,7 @@ TEST(thread_courier_leaves_a_hanging_meter_behind_and_frees_it_when_it_returns) 
   fixture.until_polled(1);
   fixture.controls->hang = true;
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  fixture.courier->stop();
+  fixture.stop();
   // Another thread beside the one that hangs would poll the same meter.
   CHECK_EQUAL(fixture.courier->start(), 0);
   const int polls = fixture.controls->polls;
@@ -158,12 +186,45 @@ TEST(thread_courier_leaves_a_hanging_meter_behind_and_frees_it_when_it_returns) 
   CHECK(fixture.controls->polls <= polls + 1);
 }
 
+TEST(thread_courier_goes_on_with_a_thread_that_it_had_left_behind) {
+  Fixture fixture;
+  fixture.courier->start();
+  fixture.until_polled(1);
+  fixture.controls->hang = true;
+  fixture.until([&] { return fixture.controls->inside == 1; });
+  fixture.stop();
+  CHECK_EQUAL(fixture.courier->start(), 0);
+  fixture.controls->hang = false;
+  fixture.until_polled(3);
+  CHECK_EQUAL(fixture.controls->threads.load(), 1);
+  CHECK(fixture.courier->cpu_ns() > 0);
+  fixture.stop();
+  CHECK(!fixture.controls->overlapped);
+}
+
+TEST(thread_courier_starts_anew_once_the_thread_that_it_had_left_behind_is_gone) {
+  Fixture fixture;
+  fixture.courier->start();
+  fixture.until_polled(1);
+  fixture.controls->hang = true;
+  fixture.until([&] { return fixture.controls->inside == 1; });
+  fixture.stop();
+  fixture.controls->hang = false;
+  fixture.until([&] { return fixture.controls->inside == 0; });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  // Whether the old thread was quick enough to end or not.
+  CHECK_EQUAL(fixture.courier->start(), 0);
+  fixture.until_polled(3);
+  fixture.stop();
+  CHECK(!fixture.controls->overlapped);
+}
+
 TEST(thread_courier_starts_and_stops_again_and_again) {
   Fixture fixture;
   for (int i = 0; i < 50; i++) {
     fixture.courier->start();
-    fixture.courier->stop();
-    fixture.courier->stop();
+    fixture.stop();
+    fixture.stop();
   }
   CHECK(!fixture.controls->ended);
 }

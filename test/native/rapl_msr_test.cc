@@ -103,6 +103,7 @@ TEST(msr_takes_each_models_units) {
            Row{"GenuineIntel", 6, 0xAD, k14, k14, kJoules},  // Granite Rapids
            Row{"GenuineIntel", 19, 0x55, k14, k14, k14},     // another family: its numbers mean nothing here
            Row{"GenuineIntel", 6, 0x37, uint64_t{65536} << 14, uint64_t{65536} << 14, uint64_t{65536} << 14},
+           Row{"GenuineIntel", 6, 0x4C, uint64_t{65536} << 14, uint64_t{65536} << 14, uint64_t{65536} << 14},
        }) {
     Machine machine(row.vendor, row.family, row.model, {{0, 0, 0}});
     machine.set(kUnit, kUnit14);

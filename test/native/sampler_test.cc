@@ -1,5 +1,9 @@
 #include "core/sampler.h"
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 #include "check.h"
 #include "core/histogram.h"
 #include "core/power_integrator.h"
@@ -27,6 +31,31 @@ class Constant final : public Meter {
   std::vector<DomainInfo> domains_{1};
   const double watts_;
   int& polls_;
+};
+
+// A meter whose poll hangs until it is released.
+class Hanging final : public Meter {
+ public:
+  struct Controls {
+    std::atomic<bool> released{false};
+    std::atomic<int> hanging{0};
+    std::atomic<int> freed{0};
+  };
+
+  explicit Hanging(std::shared_ptr<Controls> controls) : controls_(std::move(controls)) {}
+  ~Hanging() override { controls_->freed++; }
+
+  std::span<const DomainInfo> domains() const noexcept override { return domains_; }
+  void poll(const Tick&, std::span<Reading>) noexcept override {
+    controls_->hanging++;
+    while (!controls_->released) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  void reset() noexcept override {}
+  bool may_block() const noexcept override { return true; }
+
+ private:
+  const std::vector<DomainInfo> domains_{1};
+  const std::shared_ptr<Controls> controls_;
 };
 
 // A sampler on clocks of its own: a fast meter and one that is read every 100 ms.
@@ -127,6 +156,26 @@ TEST(sampler_books_nothing_for_a_time_in_which_the_host_slept) {
   fixture.tick();
   CHECK_EQUAL(fixture.energy_uj(0), 200'000.0);
   CHECK_EQUAL(fixture.covered_ms(0), 2.0);
+}
+
+TEST(instant_takes_a_thread_held_up_between_two_clocks_for_no_sleep) {
+  const Instant last{1000 * kMs, 0, 5000 * kMs};
+  int reads = 0;
+  int held_up = 0;
+  const auto read = [&] {
+    const int64_t now_ns = 2000 * kMs + reads * kMs;
+    return Instant{now_ns, 0, now_ns + 4000 * kMs + (reads++ < held_up ? 80 * kMs : 0)};
+  };
+  CHECK_EQUAL(Instant::after(last, read).slept_ns(), 4000 * kMs);
+  CHECK_EQUAL(reads, 1);
+  reads = 0;
+  held_up = 2;
+  CHECK_EQUAL(Instant::after(last, read).slept_ns(), 4000 * kMs);
+  CHECK_EQUAL(reads, 3);
+  // What stays is a sleep.
+  reads = 0;
+  held_up = 100;
+  CHECK_EQUAL(Instant::after(last, read).slept_ns(), 4080 * kMs);
 }
 
 TEST(sampler_is_not_moved_by_steps_of_the_wall_clock) {
@@ -233,6 +282,24 @@ TEST(reported_gap_is_seen_by_who_polls_seldom) {
   outside.poll();
   CHECK_EQUAL(outside.joules(), 150.0);
   CHECK_EQUAL(outside.books->health().gaps.get(), 1u);
+}
+
+TEST(thread_sampler_waits_for_all_meters_that_hang_together) {
+  constexpr int kMeters = 12;
+  const auto controls = std::make_shared<Hanging::Controls>();
+  {
+    std::vector<PacedMeter> meters;
+    for (int i = 0; i < kMeters; i++) meters.push_back({std::make_unique<Hanging>(controls), kMs});
+    Sampler sampler(std::move(meters), std::make_shared<CpuSlots>(1), kMs);
+    CHECK_EQUAL(sampler.start(Instant::now()), 0);
+    while (controls->hanging < kMeters) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const int64_t before_ns = monotonic_ns();
+    sampler.stop();
+    // One after the other they would take twelve times as long as one.
+    CHECK(monotonic_ns() - before_ns < 8 * Courier::kPatienceNs);
+  }
+  controls->released = true;
+  while (controls->freed < kMeters) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 TEST(power_integrator_adds_trapezoids_and_no_gap) {

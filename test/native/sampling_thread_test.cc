@@ -53,6 +53,42 @@ TEST(thread_ticks_at_its_rate_and_accounts_for_every_deadline) {
   CHECK(fixture.thread.cpu_ns() > 0);
 }
 
+// A meter that holds its thread up now and then.
+class Sluggish final : public Meter {
+ public:
+  std::span<const DomainInfo> domains() const noexcept override { return domains_; }
+  void poll(const Tick& tick, std::span<Reading> out) noexcept override {
+    if (++polls_ % 20 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    out[0] = {Reading::Status::kGood, static_cast<uint64_t>(tick.mono_ns), tick.mono_ns};
+  }
+  void reset() noexcept override {}
+
+ private:
+  const std::vector<DomainInfo> domains_{1};
+  int polls_ = 0;
+};
+
+TEST(thread_makes_up_for_deadlines_that_passed_while_it_was_held_up) {
+  constexpr int64_t kPeriodNs = kNsPerSecond / 1000;
+  std::vector<PacedMeter> meters;
+  meters.push_back({std::make_unique<Sluggish>(), kPeriodNs});
+  Sampler sampler(std::move(meters), std::make_shared<CpuSlots>(1), kNsPerSecond);
+  const RingShape shape{64, 1, 1};
+  std::vector<double> memory(shape.bytes() / sizeof(double));
+  sampler.attach(shape, reinterpret_cast<std::byte*>(memory.data()));
+  SamplingThread thread(sampler, kPeriodNs);
+  thread.start();
+  const ThreadStats& stats = thread.stats();
+  while (stats.ticks.get() < 200) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  thread.stop();
+  CHECK(stats.late_ticks.get() >= 5);
+  // Unless the machine itself held it up for longer.
+  CHECK(stats.missed_ticks.get() == 0 || stats.lateness_ns.quantile(1) > 16 * kPeriodNs);
+  const uint64_t span_ns = stats.last_tick_ns.get() - stats.first_tick_ns.get();
+  const auto deadlines = static_cast<int64_t>(stats.ticks.get() + stats.missed_ticks.get());
+  CHECK(std::abs(deadlines - 1 - static_cast<int64_t>(span_ns / kPeriodNs)) <= 17);
+}
+
 TEST(thread_takes_a_forced_tick_between_two_slow_ones) {
   Fixture fixture(3600 * kNsPerSecond);
   fixture.thread.start();
@@ -63,6 +99,18 @@ TEST(thread_takes_a_forced_tick_between_two_slow_ones) {
   fixture.until([&] { return fixture.stats().forced_ticks.get() == 2; });
   fixture.thread.stop();
   CHECK_EQUAL(fixture.stats().ticks.get(), 1u);
+}
+
+TEST(thread_takes_no_more_than_one_forced_tick_per_millisecond) {
+  Fixture fixture(kNsPerSecond / 100);
+  const int64_t before_ns = monotonic_ns();
+  fixture.thread.start();
+  const uint64_t ticks = 20;
+  while (fixture.stats().ticks.get() < ticks) fixture.thread.force_tick();
+  fixture.thread.stop();
+  const auto passed_ms = static_cast<uint64_t>((monotonic_ns() - before_ns) * 1000 / kNsPerSecond);
+  CHECK(fixture.stats().forced_ticks.get() > 0);
+  CHECK(fixture.stats().forced_ticks.get() <= passed_ms + 1);
 }
 
 TEST(thread_starts_and_stops_again_and_again) {

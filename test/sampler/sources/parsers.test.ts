@@ -271,6 +271,17 @@ test('an energy counter starts at 0, ignores what is no energy, and never gives 
   );
 });
 
+test('an energy counter goes on from where it was when it had only dipped', () => {
+  const through = (values: readonly number[]) => {
+    const counter = new EnergyCounter();
+    return values.map((value) => counter.step(value));
+  };
+  expect(through([1000, 1010, 0, 1030])).toEqual([0, 10, 0, 30]);
+  expect(through([1000, 1010, 500, 510, 20, 1030, 1040])).toEqual([0, 10, 0, 10, 0, 30, 40]);
+  // A true reset, and another one that is far below the first.
+  expect(through([1000, 1010, 0, 300, 2, 302])).toEqual([0, 10, 0, 300, 0, 302]);
+});
+
 describe('separated values', () => {
   /** What is reported of lines that come 50 ms apart. */
   function through(
