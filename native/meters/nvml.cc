@@ -42,6 +42,8 @@ constexpr int64_t kMaxHoldNs = 3 * kNsPerSecond;
 // processor, and at job events; where the call is cheap that is at every poll.
 constexpr int64_t kCounterCostOneIn = 100;
 constexpr int64_t kLongestCounterPauseNs = 10 * kNsPerSecond;
+// Job events may read them ahead of that share by 100 ms of CPU time, which is this much of waiting.
+constexpr int64_t kMostCounterDebtNs = kNsPerSecond / 10 * kCounterCostOneIn;
 
 // How often a lost GPU is looked for, and a lost driver opened anew.
 constexpr int64_t kRetryNs = 5 * kNsPerSecond;
@@ -105,7 +107,7 @@ class Nvml final : public Meter {
 
   void poll(const Tick& tick, std::span<Reading> out) noexcept override {
     if (!connected_) reconnect(tick.mono_ns);
-    const bool with_counters = tick.forced || tick.mono_ns >= counters_due_ns_;
+    const bool with_counters = tick.mono_ns + (tick.forced ? kMostCounterDebtNs : 0) >= counters_due_ns_;
     int64_t counters_cost_ns = 0;
     for (Gpu& gpu : gpus_) {
       if (connected_ && gpu.lost) find(gpu, tick.mono_ns);
@@ -113,7 +115,8 @@ class Nvml final : public Meter {
       if (connected_ && !gpu.lost) measure(gpu);
     }
     if (with_counters)
-      counters_due_ns_ = tick.mono_ns + std::min(counters_cost_ns * kCounterCostOneIn, kLongestCounterPauseNs);
+      counters_due_ns_ = std::max(counters_due_ns_, tick.mono_ns) +
+                         std::min(counters_cost_ns * kCounterCostOneIn, kLongestCounterPauseNs);
     for (size_t i = 0; i < channels_.size(); i++) out[i] = reading(channels_[i]);
     // After the energy, so that its time is not held up.
     for (size_t i = 0; i < gpus_.size(); i++) refresh(i, tick.mono_ns);

@@ -349,6 +349,26 @@ TEST(nvml_reads_a_dear_counter_seldom_and_at_events) {
   CHECK_EQUAL(reads() - cheap, 20);
 }
 
+TEST(nvml_reads_dear_counters_at_a_burst_of_events_only_as_long_as_it_can_pay) {
+  Bench bench({hopper("GPU-aaaa"), hopper("GPU-bbbb")});
+  bench.make();
+  driver->energy_burns_ns = 5 * kMs;
+  bench.poll();
+  const int before = driver->calls["energy"];
+  const int64_t before_ns = driver->cpu_ns;
+  // For a minute, 20 events per second.
+  for (int i = 0; i < 1200; i++) bench.poll(50 * kMs, true);
+  const int64_t burnt_ns = driver->cpu_ns - before_ns;
+  CHECK(burnt_ns >= 600 * kMs && burnt_ns <= 720 * kMs);
+  // The first ones were all served.
+  CHECK(driver->calls["energy"] - before >= 120);
+  // Paid back: the regular reads are as often as before.
+  bench.poll(20 * kNsPerSecond);
+  const int then = driver->calls["energy"];
+  for (int i = 0; i < 100; i++) bench.poll();
+  CHECK_EQUAL(driver->calls["energy"] - then, 20);
+}
+
 TEST(nvml_without_a_counter_integrates_power) {
   FakeGpu pascal = hopper("GPU-old");
   pascal.energy_code = kNotSupported;
