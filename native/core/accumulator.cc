@@ -72,6 +72,7 @@ bool Accumulator::possible(uint64_t delta_uj, int64_t elapsed_ns) const noexcept
 }
 
 void Accumulator::feed(const Reading& reading) noexcept {
+  if (reading.at_ns == kNotYetNs) return;
   const bool impossible_value = limits_.modulus_uj != 0 && reading.energy_uj > limits_.modulus_uj;
   if (reading.status == Reading::Status::kFailed || impossible_value) {
     // The next good reading decides whether this was a gap. A slow meter shows the same failure at several ticks.

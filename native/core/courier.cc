@@ -28,7 +28,7 @@ constexpr int64_t kLongestRestNs = 2 * kNsPerSecond;
 // What a mailbox carries. A reading that says that the counter began anew may be overwritten before it is fetched, so
 // each one after it tells how often that happened.
 struct Parcel {
-  Reading reading;
+  Reading reading{.at_ns = kNotYetNs};
   uint64_t restarts = 0;
 };
 

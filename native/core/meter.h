@@ -51,6 +51,9 @@ struct Tick {
   std::span<const CpuReading> cpu{};
 };
 
+// The time of a reading that is none, as nothing was read yet: it counts neither as a value nor as a failure.
+inline constexpr int64_t kNotYetNs = -1;
+
 struct Reading {
   enum class Status : uint8_t {
     kFailed,     // no value: a gap, never a zero

@@ -52,13 +52,13 @@ class Model final : public Meter {
     started_at_ns_.reset();
     last_cpu_ns_.reset();
     cpu_ns_ = 0;
-    last_ = {};
+    last_ = {.at_ns = kNotYetNs};
   }
 
  private:
   Reading package(const Tick& tick, int64_t elapsed_ns) noexcept {
     const std::optional<int64_t> now_ns = cpu_time(tick);
-    if (!now_ns) return {};
+    if (!now_ns) return {.at_ns = tick.mono_ns};
     // CPU time below the last one: the group was made anew, and how much the old one burnt to its end is unknown.
     const bool restarted = last_cpu_ns_ && *now_ns < *last_cpu_ns_;
     if (last_cpu_ns_ && !restarted) cpu_ns_ += *now_ns - *last_cpu_ns_;
@@ -82,7 +82,7 @@ class Model final : public Meter {
   std::optional<int64_t> started_at_ns_;
   std::optional<int64_t> last_cpu_ns_;
   int64_t cpu_ns_ = 0;
-  Reading last_;
+  Reading last_{.at_ns = kNotYetNs};
 };
 
 }  // namespace

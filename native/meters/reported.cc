@@ -40,7 +40,10 @@ class Reported final : public Meter {
 
   bool report(size_t, const Report& report) noexcept override {
     const bool is_power = report.kind == Report::Kind::kWatts;
-    latest_.put({is_power ? power_.feed(report.value, report.at_ns) : energy(report), is_power});
+    Reading reading = is_power ? power_.feed(report.value, report.at_ns) : energy(report);
+    // A failure is shown until the next report, and counts once.
+    if (reading.status == Reading::Status::kFailed) reading.at_ns = report.at_ns;
+    latest_.put({reading, is_power});
     return true;
   }
 
@@ -61,7 +64,7 @@ class Reported final : public Meter {
   // The reporting thread's.
   PowerIntegrator power_;
   // The sampling thread's.
-  Reading last_;
+  Reading last_{.at_ns = kNotYetNs};
   int64_t known_at_ns_ = 0;
   bool gap_ = false;
 };

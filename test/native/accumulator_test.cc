@@ -50,6 +50,18 @@ TEST(accumulator_takes_a_failed_read_for_a_gap_and_not_for_zero) {
   CHECK_EQUAL(a.health().wraps.get(), 0u);
 }
 
+TEST(accumulator_counts_each_failure_once_and_none_before_the_first_read) {
+  Accumulator a(kPackage);
+  a.feed({.at_ns = kNotYetNs});
+  CHECK_EQUAL(a.health().failed_reads.get(), 0u);
+  // Without a time each is another one.
+  a.feed(kFailed);
+  a.feed(kFailed);
+  CHECK_EQUAL(a.health().failed_reads.get(), 2u);
+  for (const int64_t at_ns : {kMs, kMs, kMs, 2 * kMs, 2 * kMs}) a.feed({.at_ns = at_ns});
+  CHECK_EQUAL(a.health().failed_reads.get(), 4u);
+}
+
 TEST(accumulator_books_a_wrap_within_a_gap_that_is_short_enough) {
   Accumulator a(kPackage);
   a.feed(good(kModulus - 1'000'000, 0));

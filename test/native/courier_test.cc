@@ -87,7 +87,7 @@ struct Fixture {
 TEST(courier_has_no_reading_before_the_first) {
   Fixture fixture;
   CHECK(fixture.poll()[0].status == Reading::Status::kFailed);
-  CHECK_EQUAL(fixture.poll()[0].at_ns, 0);
+  CHECK_EQUAL(fixture.poll()[0].at_ns, kNotYetNs);
 }
 
 TEST(thread_courier_brings_the_latest_reading_whole_and_with_its_own_time) {

@@ -123,5 +123,17 @@ TEST(model_starts_afresh_after_a_reset) {
   CHECK_EQUAL(bench.package.energy_uj(), 120'000'000u);
 }
 
+TEST(model_counts_an_unreadable_cpu_time_once_however_often_it_is_shown) {
+  Bench bench({.idle_watts = 50});
+  bench.busy(0);
+  bench.second({CpuStatus::kMissing, 0});
+  std::array<Reading, 1> out;
+  for (int i = 1; i <= 9; i++) {
+    bench.meter->poll({.mono_ns = bench.now_ns + i, .cpu_read = false}, out);
+    bench.package.feed(out[0]);
+  }
+  CHECK_EQUAL(bench.package.health().failed_reads.get(), 1u);
+}
+
 }  // namespace
 }  // namespace wattle

@@ -216,15 +216,21 @@ TEST(sampler_takes_reports_only_for_meters_outside) {
   const auto energy_j = [&](uint32_t record) {
     return memory[RingShape::kHeaderBytes / sizeof(double) + shape.cell(record, shape.energy_field(1))] / 1e6;
   };
+  // Nothing was reported yet: no failure.
+  sampler.tick(now, false, kMs);
+  CHECK_EQUAL(sampler.health(1).failed_reads.get(), 0u);
   report(100, 2);
   report(200, 3);
-  CHECK_EQUAL(energy_j(1), 150.0);
+  CHECK_EQUAL(energy_j(2), 150.0);
   // Not a number, then too long a silence: gaps, and no joules.
   report(-1, 4);
-  CHECK_EQUAL(energy_j(2), 150.0);
+  sampler.tick(now, true, kMs);
+  sampler.tick(now, true, kMs);
+  CHECK_EQUAL(sampler.health(1).failed_reads.get(), 1u);
+  CHECK_EQUAL(energy_j(5), 150.0);
   report(200, 20);
   report(200, 21);
-  CHECK_EQUAL(energy_j(4), 350.0);
+  CHECK_EQUAL(energy_j(7), 350.0);
   CHECK_EQUAL(sampler.health(1).gaps.get(), 1u);
 }
 
