@@ -12,7 +12,7 @@ import { compiled, emulatedNode, longOrQuick, plainLoop, type PlainRun } from '.
 export const name = 'sampler.lateness';
 
 const SECONDS = Number(process.env['WATTLE_BENCH_SECONDS'] ?? longOrQuick(600, 5));
-const PLAIN_SECONDS = Math.max(1, Math.round(SECONDS / 10));
+const PLAIN_SECONDS = Math.max(1, Math.min(20, Math.round(SECONDS / 10)));
 const RATE_HZ = 1000;
 const DRAIN_MS = 100;
 
