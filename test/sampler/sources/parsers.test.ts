@@ -431,7 +431,10 @@ describe('answers of a BMC', () => {
       expect(new URL(value, 'https://bmc.test').origin).toBe('https://bmc.test');
       expect(new URL(value, 'https://bmc.test').pathname.startsWith('/redfish/')).toBe(true);
     }
-    if (typeof value === 'object' && value !== null) Object.values(value).forEach(expectSound);
+    if (typeof value === 'object' && value !== null) {
+      // The time is shown as the BMC writes it, and never followed.
+      for (const [name, part] of Object.entries(value)) if (name !== 'readingTime') expectSound(part);
+    }
   }
 
   test('that lead in circles or on for ever end', async () => {
