@@ -3,9 +3,18 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { MAX_BATCH_BYTES } from '../../src/contract/index.js';
 import { Munge } from '../../src/slurm/index.js';
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 describe('against a real munged', () => {
   let folder: string;
@@ -28,9 +37,11 @@ describe('against a real munged', () => {
     munge = new Munge({ socket: at('socket') });
   });
 
-  afterAll(() => {
-    process.kill(Number(readFileSync(join(folder, 'pid'), 'utf8')));
-    // munged removes its own files meanwhile.
+  afterAll(async () => {
+    const munged = Number(readFileSync(join(folder, 'pid'), 'utf8'));
+    process.kill(munged);
+    // It writes its seed and removes its own files until it has ended.
+    for (let tries = 0; tries < 250 && isAlive(munged); tries++) await sleep(20);
     rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   });
 
