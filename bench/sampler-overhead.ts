@@ -16,7 +16,7 @@ import { compiled, emulatedNode, longOrQuick, plainLoop } from './native.js';
 export const name = 'sampler.overhead';
 
 const SECONDS = longOrQuick(3, 1);
-const PAIRS = longOrQuick(7, 2);
+const PAIRS = longOrQuick(5, 2);
 const RATES = [100, 1000, 10_000] as const;
 /** How often TypeScript takes what was sampled, as the agent does. */
 const DRAIN_MS = 100;

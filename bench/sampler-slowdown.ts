@@ -12,7 +12,7 @@ export const name = 'sampler.slowdown';
 
 const RATE_HZ = 1000;
 const DRAIN_MS = 100;
-const PAIRS = longOrQuick(9, 2);
+const PAIRS = longOrQuick(5, 2);
 const JOB_SECONDS = longOrQuick(5, 1);
 
 export async function run(emit: Emit): Promise<void> {
