@@ -283,8 +283,7 @@ Napi::Value probe_meter(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const auto options = info.Length() > 0 ? parse_meter(info[0]) : std::nullopt;
   if (!options) return fail(env, "probeMeter: malformed options");
-  const MeterMaker maker = find_meter(options->maker);
-  const MeterProbe probe = maker != nullptr ? maker(options->context) : MeterProbe{};
+  const MeterProbe probe = find_meter(options->maker)(options->context);
   auto object = Napi::Object::New(env);
   object["outcome"] = Napi::String::New(env, name_of(probe.outcome));
   object["path"] = Napi::String::New(env, probe.path);

@@ -43,7 +43,8 @@ std::optional<MeterOptions> parse_meter(const Napi::Value& value) {
   const auto procfs = field<std::string>(object, "procfs");
   const Napi::Value settings = object.Get("settings");
   const Napi::Value only = object.Get("only");
-  if (!maker || !sysfs || !procfs || !settings.IsObject() || !only.IsArray()) return std::nullopt;
+  if (!maker || find_meter(*maker) == nullptr || !sysfs || !procfs || !settings.IsObject() || !only.IsArray())
+    return std::nullopt;
 
   MeterOptions meter{*maker, field<double>(object, "rateHz").value_or(0), {}};
   meter.context.sysfs = *sysfs;
